@@ -1,0 +1,69 @@
+"""The ordered alphabet: class i + 1 is character i, class 0 is the CTC blank."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from ocr.errors import UsageError
+
+BLANK = 0
+
+
+class Charset:
+    """The characters a recognizer can write, in the order of its classes.
+
+    The order is part of the weights: EasyOCR loads a permuted alphabet without a word and reads garbage with it.
+    Raises `UsageError` for an empty alphabet, a character that stands in it twice, or one that NFC would change
+    (texts are NFC, so such a class could never be learned).
+    """
+
+    def __init__(self, characters: str) -> None:
+        doubled = sorted({character for character in characters if characters.count(character) > 1})
+        if not characters:
+            raise UsageError("character: the alphabet is empty; name one (korean_g2) or write its characters")
+        if doubled:
+            raise UsageError(f"character: {''.join(doubled[:10])!r} stands in the alphabet more than once; remove it")
+        if unstable := [c for c in characters if unicodedata.normalize("NFC", c) != c]:
+            raise UsageError(f"character: {unstable[:10]!r} are not NFC, so no text ever holds them; remove them")
+        self.characters = characters
+
+    @cached_property
+    def class_of(self) -> dict[str, int]:
+        return {character: index for index, character in enumerate(self.characters, start=1)}
+
+    @property
+    def num_classes(self) -> int:
+        """One more than there are characters: the blank."""
+        return len(self.characters) + 1
+
+    def missing(self, text: str) -> str:
+        """The characters of `text` that no class stands for, in order."""
+        return "".join(character for character in text if character not in self.class_of)
+
+    def encode(self, text: str) -> list[int]:
+        """The classes of a text. Raises KeyError for a character outside the alphabet: filter first."""
+        return [self.class_of[character] for character in text]
+
+    def decode(self, classes: Iterable[int]) -> str:
+        """The text of classes that are already collapsed (no blank)."""
+        return "".join(self.characters[index - 1] for index in classes)
+
+    def decode_greedy(self, classes_BT: np.ndarray) -> list[str]:
+        """Best-path CTC decoding of the arg max classes, int (B, T): collapse repeats, then drop blanks."""
+        repeated = np.zeros(classes_BT.shape, dtype=bool)
+        repeated[:, 1:] = classes_BT[:, 1:] == classes_BT[:, :-1]
+        kept_BT = (classes_BT != BLANK) & ~repeated
+        return [self.decode(row[kept].tolist()) for row, kept in zip(classes_BT, kept_BT, strict=True)]
+
+
+def num_ctc_steps(text: str) -> int:
+    """The fewest time steps in which CTC can write a text: one a character and a blank between equal neighbors.
+
+    Source: Graves et al., Connectionist Temporal Classification, ICML 2006, section 3.1.
+    """
+    return len(text) + sum(left == right for left, right in pairwise(text))

@@ -1,0 +1,177 @@
+"""The config is the run: one frozen struct for all three rooms, read from YAML and checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from ocr.errors import UsageError
+from ocr.files import written_whole
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every key of a config file, in the spelling of the seed project; `configs/korean_g2.yaml` explains each."""
+
+    # Environment
+    seed: Count = 1111
+    experiment_name: Annotated[str, msgspec.Meta(min_length=1)] = "korean_g2"
+    # Data set
+    train_data: str = "shards/training"
+    val_data: str = "shards/validation"
+    select_data: str = "select_data"
+    batch_ratio: str | float = "1"
+    total_data_usage_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    train_images: Count = 40_000
+    val_images: Count = 2_000
+    eval_images: Count = 500
+    # Data processing
+    img_height: PositiveInt = 64
+    img_width: PositiveInt = 1280
+    PAD: bool = True
+    contrast_adjust: Fraction = 0.0
+    character: str = "korean_g2"
+    sensitive: bool = True
+    batch_max_length: PositiveInt = 34
+    data_filtering_off: bool = False
+    # Training
+    workers: Count = 2
+    batch_size: PositiveInt = 64
+    n_iter: PositiveInt = 100_000
+    val_period: PositiveInt = 5_000
+    show_number: Count = 8
+    continue_from: str | None = "korean_g2"
+    strict: bool = True
+    # Optimizer
+    adam: bool = False
+    lr: PositiveFloat = 1.0
+    rho: Fraction = 0.95
+    eps: PositiveFloat = 1e-8
+    grad_clip: PositiveFloat = 5.0
+    # Model
+    Transformation: Literal["None", "TPS"] = "None"
+    FeatureExtraction: Literal["VGG", "RCNN", "ResNet"] = "VGG"
+    SequenceModeling: Literal["None", "BiLSTM"] = "BiLSTM"
+    Prediction: Literal["CTC", "Attn"] = "CTC"
+    freeze_FeatureFxtraction: bool = False
+    rgb: bool = False
+    input_channel: Literal[1, 3] = 1
+    output_channel: PositiveInt = 256
+    freeze_SequenceModeling: bool = False
+    hidden_size: PositiveInt = 256
+    new_prediction: bool = False
+    decode: Literal["greedy", "beamsearch"] = "greedy"
+    # Evaluation
+    baseline_model: Annotated[str, msgspec.Meta(min_length=1)] = "korean_g2"
+
+
+# What a key must say until the part it belongs to is built; anything else is refused by name.
+ONLY_VALUE: dict[str, object] = {
+    "batch_ratio": "1",
+    "Transformation": "None",
+    "FeatureExtraction": "VGG",
+    "SequenceModeling": "BiLSTM",
+    "Prediction": "CTC",
+    "decode": "greedy",
+}
+
+
+class NumberLoader(yaml.SafeLoader):
+    """YAML 1.1 reads `1e-8` as a string; here it is the number everybody means."""
+
+
+NumberLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """The config of a YAML file with `key=value` overrides on top; without a file, the defaults.
+
+    Raises UsageError with the file (or "command line"), the key and the remedy for an unknown key, a wrong type, an
+    impossible value, and a value that no part of the project implements.
+    """
+    from_file = read_yaml(path) if path else {}
+    from_line = dict(parse_override(override) for override in overrides)
+    place_of = {key: str(path) for key in from_file} | dict.fromkeys(from_line, "command line")
+    for key, place in place_of.items():
+        if key not in Config.__struct_fields__:
+            raise UsageError(f"{place}: unknown key {key!r}{nearest_key(key)}")
+    try:
+        config = msgspec.convert(from_file | from_line, Config)
+    except msgspec.ValidationError as error:
+        reason, _, key = str(error).partition(" - at `$.")
+        key = re.split(r"[`.\[]", key)[0]
+        raise UsageError(f"{place_of.get(key, path)}: {key}: {reason[0].lower()}{reason[1:]}") from error
+    config = msgspec.structs.replace(config, batch_ratio=plain_number(config.batch_ratio))
+    for key, reason in impossible_values(config):
+        raise UsageError(f"{place_of.get(key, path or 'defaults')}: {key}: {reason}")
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"{path}: no such config file; configs/korean_g2.yaml is one to start from")
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=NumberLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: a config file is a list of `key: value` lines")
+    return values
+
+
+def parse_override(override: str) -> tuple[str, Any]:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise UsageError(f"command line: {override!r} is not key=value")
+    if Config.__annotations__.get(key, "").startswith("str"):
+        return key, value
+    try:
+        return key, yaml.load(value, Loader=NumberLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"command line: {key}: {value!r} is not a YAML value") from error
+
+
+def nearest_key(key: str) -> str:
+    near = difflib.get_close_matches(key, Config.__struct_fields__, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def plain_number(value: str | float) -> str:
+    """`1`, `1.0` and `"1"` are the same ratio."""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def impossible_values(config: Config) -> list[tuple[str, str]]:
+    """(key, reason) of every value that fits its type and still cannot work."""
+    found: list[tuple[str, str]] = []
+    for key, only in ONLY_VALUE.items():
+        if (value := getattr(config, key)) != only:
+            found.append((key, f"{value!r} is not built yet; the only value is {only!r}"))
+    if config.rgb != (config.input_channel == 3):
+        found.append(("input_channel", f"rgb: {config.rgb} needs input_channel: {3 if config.rgb else 1}"))
+    if config.img_height < 16:
+        found.append(("img_height", "the VGG network needs at least 16 pixels"))
+    if Path(config.experiment_name).name != config.experiment_name:
+        found.append(("experiment_name", f"{config.experiment_name!r} is a folder's name, not a path"))
+    if not config.select_data or Path(config.select_data).name != config.select_data:
+        found.append(("select_data", f"{config.select_data!r} is not the name of one folder"))
+    return found
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write a config so that `load_config` gives it back."""
+    values = msgspec.to_builtins(config)
+    with written_whole(path) as file:
+        file.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120).encode())

