@@ -33,6 +33,10 @@ class TextCounts(msgspec.Struct):
         self.sum_one_minus_ned += 1 - edits / max(len(reference), len(prediction))
         return edits
 
+    def merge(self, other: TextCounts) -> None:
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     @property
     def cer(self) -> float | None:
         return self.num_edits / self.num_characters if self.num_characters else None

@@ -55,6 +55,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     # Optimizer
     adam: bool = False
     lr: PositiveFloat = 1.0
+    beta1: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.9
     rho: Fraction = 0.95
     eps: PositiveFloat = 1e-8
     grad_clip: PositiveFloat = 5.0
@@ -161,6 +162,8 @@ def impossible_values(config: Config) -> list[tuple[str, str]]:
             found.append((key, f"{value!r} is not built yet; the only value is {only!r}"))
     if config.rgb != (config.input_channel == 3):
         found.append(("input_channel", f"rgb: {config.rgb} needs input_channel: {3 if config.rgb else 1}"))
+    if config.adam and config.lr > 0.1:
+        found.append(("lr", f"{config.lr} makes Adam diverge; with adam: True take about 0.001"))
     if config.img_height < 16:
         found.append(("img_height", "the VGG network needs at least 16 pixels"))
     if Path(config.experiment_name).name != config.experiment_name:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in page pixels; x1 and y1 lie one past the last pixel."""
@@ -42,3 +43,9 @@ def clip(box: Box, width: int, height: int) -> Box | None:
     x0, y0, x1, y1 = box
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def crop(image: np.ndarray, box: Box) -> np.ndarray:
+    """The pixels of a box, which must lie on the page; a view, (h, w) or (h, w, 3) as the image is."""
+    x0, y0, x1, y1 = box
+    return image[y0:y1, x0:x1]

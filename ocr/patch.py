@@ -66,7 +66,7 @@ def stretch_contrast(patch: np.ndarray, target: float) -> np.ndarray:
     if (high - low) / max(10.0, high + low) >= target:
         return patch
     spread = (patch.astype(int) - low + 25) * (200.0 / max(10.0, high - low))
-    return np.clip(spread, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(spread, 0, 255), dtype=np.uint8)
 
 
 def reader_width(patch: np.ndarray, img_height: int = IMG_HEIGHT) -> int:

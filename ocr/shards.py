@@ -96,7 +96,7 @@ def find_shards(spec: str) -> list[Path]:
     elif Path(spec).exists():
         paths = [Path(spec)]
     else:
-        paths = sorted({Path(name) for pattern in braceexpand(spec) for name in glob.glob(pattern)})
+        paths = sorted({Path(name) for pattern in brace_patterns(spec) for name in glob.glob(pattern)})
     if not paths:
         raise UsageError(f"{spec}: no shard (*.tar) there; build them with `python -m shard_builder`, or mend the path")
     for folder in sorted({path.parent for path in paths}):
@@ -104,6 +104,13 @@ def find_shards(spec: str) -> list[Path]:
             whole_folder = Path(spec) == folder
             check_shards(folder, manifest, {path.name for path in paths if path.parent == folder}, whole_folder)
     return paths
+
+
+def brace_patterns(spec: str) -> list[str]:
+    try:
+        return list(braceexpand(spec))
+    except ValueError as error:
+        raise UsageError(f"{spec}: no shard there: {error}; mend the pattern") from error
 
 
 def check_shards(folder: Path, manifest: Manifest, names: set[str], whole_folder: bool) -> None:

@@ -1,0 +1,118 @@
+"""A config mistake is one clear line that names the place, the key and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from ocr.config import Config, load_config, save_config
+from ocr.errors import UsageError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+SEED_KEYS = set(
+    """
+    seed experiment_name train_data val_data select_data batch_ratio total_data_usage_ratio train_images
+    val_images eval_images img_height img_width PAD contrast_adjust character sensitive batch_max_length
+    data_filtering_off workers batch_size n_iter val_period show_number continue_from strict adam lr rho eps grad_clip Transformation
+    FeatureExtraction SequenceModeling Prediction freeze_FeatureFxtraction rgb input_channel output_channel
+    freeze_SequenceModeling hidden_size new_prediction decode
+    """.split()
+)
+
+
+def test_korean_g2_yaml_holds_every_key_of_the_seed_and_of_the_struct() -> None:
+    values = yaml.safe_load((CONFIGS / "korean_g2.yaml").read_text(encoding="utf-8"))
+    assert set(values) >= SEED_KEYS
+    assert set(values) == set(Config.__struct_fields__)
+
+
+def test_korean_g2_yaml_says_the_defaults() -> None:
+    assert load_config(CONFIGS / "korean_g2.yaml") == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lerning_rate: 1", "unknown key 'lerning_rate'"),
+        ("batchsize: 1", "unknown key 'batchsize'; did you mean 'batch_size'?"),
+        ("batch_size: many", "batch_size: expected `int`, got `str`"),
+        ("batch_size: 0", "batch_size: expected `int` >= 1"),
+        ("seed: 1.5", "seed: expected `int`, got `float`"),
+        ("PAD: maybe", "PAD: expected `bool`, got `str`"),
+        ("lr: -1", "lr: expected `float` > 0.0"),
+        ("Transformation: TPS", "Transformation: 'TPS' is not built yet; the only value is 'None'"),
+        ("Transformation: STN", "Transformation: invalid enum value 'STN'"),
+        ("FeatureExtraction: ResNet", "FeatureExtraction: 'ResNet' is not built yet"),
+        ("SequenceModeling: None", "SequenceModeling: 'None' is not built yet"),
+        ("Prediction: Attn", "Prediction: 'Attn' is not built yet"),
+        ("decode: beamsearch", "decode: 'beamsearch' is not built yet"),
+        ("batch_ratio: 0.5-0.5", "batch_ratio: '0.5-0.5' is not built yet"),
+        ("rgb: True", "input_channel: rgb: True needs input_channel: 3"),
+        ("adam: True", "lr: 1.0 makes Adam diverge"),
+        ("experiment_name: ../elsewhere", "experiment_name: '../elsewhere' is a folder's name, not a path"),
+        ("- a list", "a config file is a list of `key: value` lines"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_mistake_names_file_and_key(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as raised:
+        load_config(path)
+    assert str(raised.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("lrr=1", "command line: unknown key 'lrr'; did you mean 'lr'?"),
+        ("lr", "command line: 'lr' is not key=value"),
+        ("batch_size=x", "command line: batch_size: expected `int`, got `str`"),
+    ],
+)
+def test_a_mistake_on_the_command_line_says_so(override: str, message: str) -> None:
+    with pytest.raises(UsageError, match="^" + message.replace("?", r"\?")):
+        load_config(None, [override])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("eps: 1e-8", {"eps": 1e-8}),
+        ("lr: 1.", {"lr": 1.0}),
+        ("n_iter: 600_000", {"n_iter": 600_000}),
+        ("Transformation: None", {"Transformation": "None"}),
+        ("batch_ratio: 1", {"batch_ratio": "1"}),
+        ("batch_ratio: 1.0", {"batch_ratio": "1"}),
+        ("continue_from:", {"continue_from": None}),
+        ('character: " !가"', {"character": " !가"}),
+    ],
+)
+def test_a_value_means_what_everybody_means(tmp_path: Path, text: str, expected: dict[str, object]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    config = load_config(path)
+    assert {key: getattr(config, key) for key in expected} == expected
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("lr: 2.0\nseed: 7", encoding="utf-8")
+    config = load_config(path, ["lr=0.5", "character=가나"])
+    assert (config.lr, config.seed, config.character) == (0.5, 7, "가나")
+
+
+def test_a_saved_config_loads_unchanged(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(Config(), character=" !\"'가나", lr=0.001, adam=True, continue_from=None)
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such config file"):
+        load_config(tmp_path / "none.yaml")

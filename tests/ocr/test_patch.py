@@ -1,0 +1,71 @@
+"""What the network is shown is what EasyOCR's Reader shows it, bit for bit."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from easyocr.recognition import AlignCollate, ListDataset, adjust_contrast_grey
+from easyocr.utils import get_image_list
+
+from ocr.page import Box
+from ocr.patch import crop, fit, num_steps, pad_batch, reader_width, stretch_contrast, to_input
+from ocr.recognizer import Network, build_model
+
+
+def drawn_page() -> np.ndarray:
+    page = np.random.default_rng(3).integers(150, 256, (500, 900), dtype=np.uint8)
+    for line in range(8):
+        cv2.putText(page, f"No. {line} 2001-03-15", (20, 50 + 55 * line), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 40, 2)
+    return page
+
+
+BOXES: list[tuple[str, Box]] = [
+    ("a word", (20, 15, 180, 62)),
+    ("a long line", (0, 10, 900, 60)),
+    ("square", (30, 30, 80, 80)),
+    ("one pixel wider than tall", (30, 30, 81, 80)),
+    ("taller than wide", (30, 30, 70, 190)),
+    ("a sliver", (10, 0, 14, 300)),
+    ("tiny", (40, 40, 44, 44)),
+    ("a dot", (40, 40, 41, 41)),
+    ("at the right border", (850, 440, 900, 500)),
+    ("already 64 high", (100, 100, 263, 164)),
+    ("odd ratio", (100, 100, 197, 137)),
+]
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.5])
+@pytest.mark.parametrize(("name", "box"), BOXES, ids=[name for name, _ in BOXES])
+def test_input_equals_the_readers(name: str, box: Box, contrast: float) -> None:
+    page = drawn_page()
+    x0, y0, x1, y1 = box
+    images, max_width = get_image_list([[x0, x1, y0, y1]], [], page, model_height=64)
+    collate = AlignCollate(imgH=64, imgW=int(max_width), keep_ratio_with_pad=True, adjust_contrast=contrast)
+    theirs = collate([ListDataset([images[0][1]])[0]])
+
+    patch = crop(page, box)
+    ours = to_input(torch.from_numpy(pad_batch([fit(patch, contrast=contrast)], reader_width(patch))))
+
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("spread", [5, 40, 150])
+def test_contrast_equals_easyocrs(spread: int) -> None:
+    patch = np.random.default_rng(spread).integers(100, 100 + spread, (64, 90), dtype=np.uint8)
+    np.testing.assert_array_equal(stretch_contrast(patch, 0.5), adjust_contrast_grey(patch, target=0.5))
+
+
+def test_color_is_fitted_channel_by_channel() -> None:
+    color = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    fitted = fit(color)
+    for channel in range(3):
+        np.testing.assert_array_equal(fitted[:, :, channel], fit(np.ascontiguousarray(color[:, :, channel])))
+    assert to_input(torch.from_numpy(pad_batch([fitted], 192))).shape == (1, 3, 64, 192)
+
+
+@pytest.mark.parametrize("width", [8, 64, 100, 192, 603])
+def test_num_steps_is_the_networks(width: int) -> None:
+    logits_BTC = build_model(Network(), 5).eval()(torch.zeros(1, 1, 64, width), None)
+    assert logits_BTC.shape == (1, num_steps(width), 5)

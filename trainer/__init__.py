@@ -1,0 +1,1 @@
+"""The trainer: shards -> a fine-tuned recognizer -> EasyOCR."""

@@ -1,0 +1,56 @@
+"""One process or many: who am I, where do I compute, and how do sums travel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+import torch
+import torch.distributed as dist
+
+Value = TypeVar("Value")
+
+
+class Process(msgspec.Struct, frozen=True):
+    """This process among `num_ranks`, with the device it computes on."""
+
+    rank: int
+    num_ranks: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+
+@contextmanager
+def joined() -> Iterator[Process]:
+    """Join the processes that torchrun started (its environment variables say so); alone without torchrun.
+
+    nccl where there is a GPU for every local rank, gloo otherwise.
+    """
+    num_ranks, local_rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    on_gpu = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    if num_ranks == 1:
+        yield Process(0, 1, device)
+        return
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        yield Process(dist.get_rank(), num_ranks, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def gathered(value: Value, process: Process) -> list[Value]:
+    """The value of every rank, in rank order, on every rank. A small picklable value: counts, a few texts."""
+    if process.num_ranks == 1:
+        return [value]
+    values: list[Value | None] = [None] * process.num_ranks
+    dist.all_gather_object(values, value)
+    return [value for value in values if value is not None]

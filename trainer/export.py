@@ -1,0 +1,160 @@
+"""Weights -> the three files that EasyOCR's Reader loads, proven with the Reader itself before they are installed.
+
+`python -m trainer.export --checkpoint saved_models/korean_g2/best_norm_ed.pth --name finetuned`
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import easyocr
+import msgspec
+import numpy as np
+import torch
+import yaml
+
+from ocr.charset import Charset
+from ocr.errors import DataError, UsageError, run_command
+from ocr.files import written_whole
+from ocr.patch import IMG_HEIGHT, fit, pad_batch, reader_width, to_input
+from ocr.recognizer import Recognizer, Weights, load_model, read_weights
+from ocr.weights import RECOGNIZERS, default_easyocr_dir
+
+LANGUAGES = ["ko", "en"]
+NETWORK_FILE = '''"""EasyOCR's second-generation network, for the recognizer of the same name."""
+
+from easyocr.model.vgg_model import Model  # noqa: F401
+'''
+# EasyOCR and we run the same operators on the same CPU; more than rounding would be another network or alphabet.
+LOGITS_TOLERANCE = 1e-4
+
+
+def export(checkpoint: Path, name: str, easyocr_dir: Path) -> list[Path]:
+    """Write model/NAME.pth, user_network/NAME.py and user_network/NAME.yaml below `easyocr_dir`; gives their paths.
+
+    The files are first written aside, loaded by the real Reader and compared with our recognizer: logits and texts.
+    A difference is a DataError and nothing is installed. Files of that name that stood there are kept as `.bak`.
+    """
+    check_name(name)
+    weights = read_weights(checkpoint)
+    if not weights.character:
+        raise UsageError(f"{checkpoint}: its alphabet is unknown; export a file that the trainer wrote")
+    if weights.network.input_channel != 1:
+        raise UsageError(
+            f"{checkpoint}: reads color (rgb: True), but EasyOCR's Reader feeds grey; train with rgb: False"
+        )
+    easyocr_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=easyocr_dir) as aside:
+        written = write_files(weights, name, Path(aside))
+        compare_with_reader(weights, name, Path(aside))
+        return [install(path, easyocr_dir / path.relative_to(aside)) for path in written]
+
+
+def check_name(name: str) -> None:
+    """EasyOCR imports `NAME.py` by its bare name, so a module of that name anywhere on the path would win."""
+    if not name.isidentifier() or name in {"standard", *RECOGNIZERS}:
+        raise UsageError(f"--name: {name!r} must be a Python name and none of EasyOCR's own models")
+    if importlib.util.find_spec(name) is not None:
+        raise UsageError(f"--name: a Python module {name!r} is already importable and would be loaded instead; rename")
+
+
+def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
+    model, network, settings = (
+        folder / "model" / f"{name}.pth",
+        folder / "user_network" / f"{name}.py",
+        folder / "user_network" / f"{name}.yaml",
+    )
+    with written_whole(model) as file:  # the Reader drops 7 characters of each name on the CPU, and needs them on a GPU
+        torch.save({f"module.{key}": tensor for key, tensor in weights.tensors.items()}, file)
+    with written_whole(network) as file:
+        file.write(NETWORK_FILE.encode())
+    values = {
+        "network_params": msgspec.to_builtins(weights.network),
+        "imgH": IMG_HEIGHT,
+        "lang_list": LANGUAGES,
+        "character_list": weights.character,
+    }
+    with written_whole(settings) as file:  # a YAML writer quotes the space that begins korean_g2's alphabet
+        file.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode())
+    return [model, network, settings]
+
+
+def compare_with_reader(weights: Weights, name: str, folder: Path) -> None:
+    """Load the files with EasyOCR's Reader and hold its logits and texts against ours. Raises DataError."""
+    reader = load_reader(name, folder)
+    if reader.character != weights.character:
+        raise DataError(f"{name}.yaml: the alphabet did not survive YAML; this is a defect, nothing was installed")
+    model = load_model(weights)
+    page, boxes = sample_page()
+    patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
+    for patch in patches:
+        inputs = to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch))))
+        with torch.inference_mode():
+            difference = float((model(inputs, None) - reader.recognizer(inputs, None)).abs().max())
+        if not difference <= LOGITS_TOLERANCE:
+            raise DataError(f"{name}: the Reader's logits differ from ours by {difference:.2g}; nothing was installed")
+    ours = [text for text, _ in Recognizer(model, Charset(weights.character)).read(patches)]
+    theirs = [reader.recognize(page, [box], [], reformat=False)[0][1] for box in boxes]
+    if ours != theirs:
+        raise DataError(f"{name}: the Reader reads {theirs} where we read {ours}; nothing was installed")
+
+
+def load_reader(name: str, folder: Path) -> easyocr.Reader:
+    """A Reader on the files in `folder`, on the CPU; leaves no trace of the folder in this process."""
+    search_path = list(sys.path)
+    try:
+        return easyocr.Reader(
+            LANGUAGES,
+            gpu=False,
+            recog_network=name,
+            model_storage_directory=str(folder / "model"),
+            user_network_directory=str(folder / "user_network"),
+            detector=False,
+            download_enabled=False,
+            quantize=False,
+            verbose=False,
+        )
+    finally:
+        sys.path[:] = search_path
+        sys.modules.pop(name, None)
+
+
+def sample_page() -> tuple[np.ndarray, list[list[int]]]:
+    """A grey page of drawn words, small, long and upright, and their boxes as EasyOCR has them: [x0, x1, y0, y1]."""
+    page = np.random.default_rng(0).integers(200, 256, (480, 900), dtype=np.uint8)
+    words = ["1", "2001.", "No. 42-7", "3,000", "(02) 123-4567", "The quick brown fox jumps over"]
+    boxes = []
+    for index, word in enumerate(words):
+        y = 60 + 70 * index
+        cv2.putText(page, word, (20, y), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 30, 2)
+        boxes.append([15, 30 + 24 * len(word), y - 40, y + 15])
+    return page, [*boxes, [15, 50, 20, 300]]
+
+
+def install(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        os.replace(target, target.with_name(f"{target.name}.bak"))
+    os.replace(source, target)
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="trainer.export", description="Install a recognizer in EasyOCR's folder.")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="PTH", help="weights or checkpoint to export")
+    parser.add_argument("--name", default="finetuned", help="the Reader's recog_network (default: %(default)s)")
+    parser.add_argument("--easyocr-dir", type=Path, default=default_easyocr_dir(), help="default: %(default)s")
+    arguments = parser.parse_args()
+    for path in export(arguments.checkpoint, arguments.name, arguments.easyocr_dir):
+        print(path)
+    print(f'The Reader gives our logits and texts: easyocr.Reader({LANGUAGES}, recog_network="{arguments.name}")')
+
+
+if __name__ == "__main__":
+    run_command(main)

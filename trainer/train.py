@@ -1,0 +1,161 @@
+"""The story of a training run: a model, endless batches, a validation now and then, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ocr.config import Config, save_config
+from ocr.errors import DataError, UsageError
+from ocr.patch import to_input
+from ocr.progress import progress as shown
+from ocr.recognizer import save_weights
+from ocr.shards import find_shards
+from ocr.weights import charset_of
+from trainer.checkpoint import Progress, resume, save_checkpoint, starting_model, weights_of
+from trainer.data import Batch, Recipe, training_batches, validation_batches
+from trainer.distributed import Process, gathered, joined
+from trainer.log import append_line, counts_line, training_block
+from trainer.optimizer import ctc_loss, freeze, make_optimizer, num_trainable
+from trainer.validate import Validation, validate
+
+
+class Run(msgspec.Struct):
+    """What a training run holds while it lives."""
+
+    recipe: Recipe
+    process: Process
+    folder: Path
+    model: nn.Module
+    frozen: list[nn.Module]
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    training_shards: list[str]
+    validation_shards: list[str]
+
+
+def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
+    """Fine-tune a recognizer as the config says; gives the run's folder, `saved_models/<experiment_name>`.
+
+    The folder gets config.yaml, log_train.txt, log_dataset.txt, best_accuracy.pth, best_norm_ed.pth (weights) and
+    last.pth (a checkpoint). A run that was interrupted goes on from last.pth. Under torchrun every rank calls this.
+    """
+    with joined() as process:
+        if config.batch_size % process.num_ranks:
+            raise UsageError(f"batch_size: {config.batch_size} cannot be shared by {process.num_ranks} processes")
+        run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
+        if run.progress.iteration < config.n_iter:
+            iterate(run)
+        elif process.is_main:
+            print(f"{run.folder}: already trained for {run.progress.iteration:,} iterations")
+        if process.is_main:
+            print(f"weights and log: {run.folder}", flush=True)
+        return run.folder
+
+
+def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
+    torch.manual_seed(config.seed)
+    shards = [str(path) for path in find_shards(str(Path(config.train_data) / config.select_data))]
+    validation_shards = [str(path) for path in find_shards(str(Path(config.val_data) / config.select_data))]
+    recipe = Recipe(config, charset_of(config.character))
+    model = starting_model(config, recipe.charset, easyocr_dir).to(process.device)
+    frozen = freeze(model, config)
+    optimizer = make_optimizer(model, config)
+    run = Run(recipe, process, folder, model, frozen, optimizer, Progress(), shards, validation_shards)
+    run.progress = resume(folder, config, model, optimizer)
+    if process.is_main:
+        save_config(config, folder / "config.yaml")
+        print(f"Total number of trainable parameters: {num_trainable(model):,}")
+        print(
+            f"{len(shards)} training shards, {len(validation_shards)} validation shards, {process.device}", flush=True
+        )
+    return run
+
+
+def iterate(run: Run) -> None:
+    """The training loop. A validation, with all that it writes, ends every `val_period` iterations and the run."""
+    config, process, state = run.recipe.config, run.process, run.progress
+    model = run.model if process.num_ranks == 1 else distributed(run.model, process)
+    batches = training_batches(run.training_shards, run.recipe, process, state.iteration)
+    losses, fates = torch.zeros((), device=process.device), Counter[str]()
+    start_seconds, start_iteration = monotonic() - state.seconds, state.iteration
+    model.train()
+    for batch in shown_on_main(batches, config.n_iter - state.iteration, process):
+        for part in run.frozen:
+            part.eval()
+        losses += step(model, run.optimizer, batch, config, process)
+        fates.update(batch.fates)
+        state.iteration += 1
+        if state.iteration % config.val_period and state.iteration < config.n_iter:
+            continue
+        training_loss = float(losses) / (state.iteration - start_iteration)
+        if not math.isfinite(training_loss):
+            raise DataError(
+                f"iteration {state.iteration}: the training loss is {training_loss}; lower lr or grad_clip, or start "
+                "from other weights; last.pth is from before it"
+            )
+        validation = validation_batches(run.validation_shards, run.recipe, process)
+        found = validate(run.model, validation, run.recipe, process, state.iteration)
+        state.seconds = monotonic() - start_seconds
+        keep(run, found, training_loss, sum(gathered(fates, process), Counter[str]()))
+        losses.zero_()
+        start_iteration = state.iteration
+
+
+def distributed(model: nn.Module, process: Process) -> nn.Module:
+    """Average the gradients of all ranks. BatchNorm normalizes by each rank's own batch; rank 0's statistics stay."""
+    return DistributedDataParallel(model, device_ids=[process.device.index] if process.device.type == "cuda" else None)
+
+
+def shown_on_main(batches: Iterator[Batch], number: int, process: Process) -> Iterator[Batch]:
+    """`number` batches; rank 0 shows the progress."""
+    part = islice(batches, number)
+    return shown(part, "train", "iterations", total=number) if process.is_main else part
+
+
+def step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: Config, process: Process
+) -> torch.Tensor:
+    """One optimizer update; gives the loss, still on the device."""
+    patches = batch.patches.to(process.device, non_blocking=True)
+    targets = batch.targets.to(process.device, non_blocking=True)
+    lengths = batch.target_lengths.to(process.device, non_blocking=True)
+    loss = ctc_loss(model(to_input(patches), None), targets, lengths)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
+    optimizer.step()
+    return loss.detach()
+
+
+def keep(run: Run, found: Validation, training_loss: float, fates: Counter[str]) -> None:
+    """Write what a validation found: the log, the weights where they are the best so far, and the checkpoint."""
+    state, config = run.progress, run.recipe.config
+    better_accuracy, better_norm_ed = found.accuracy > state.best_accuracy, found.norm_ed > state.best_norm_ed
+    state.best_accuracy = max(state.best_accuracy, found.accuracy)
+    state.best_norm_ed = max(state.best_norm_ed, found.norm_ed)
+    if not run.process.is_main:
+        return
+    weights = weights_of(run.model, config, run.recipe.charset)
+    if better_accuracy:
+        save_weights(weights, run.folder / "best_accuracy.pth")
+    if better_norm_ed:
+        save_weights(weights, run.folder / "best_norm_ed.pth")
+    save_checkpoint(run.folder, config, weights, run.optimizer, state)
+    block = training_block(config.n_iter, training_loss, found, state)
+    append_line(run.folder / "log_train.txt", block)
+    append_line(
+        run.folder / "log_dataset.txt",
+        f"[{state.iteration}/{config.n_iter}] {counts_line('training', fates)}; "
+        f"{counts_line('validation', found.fates)}",
+    )
+    print(block, flush=True)

@@ -1,0 +1,112 @@
+"""How well the model reads the validation set: every word once, over all ranks."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from heapq import nsmallest
+
+import msgspec
+import torch
+from torch import nn
+
+from ocr.cer import TextCounts
+from ocr.errors import DataError
+from ocr.patch import to_input
+from ocr.recognizer import decode_greedy
+from trainer.data import Batch, Recipe
+from trainer.distributed import Process, gathered
+from trainer.optimizer import ctc_loss
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One validation word and how it was read."""
+
+    key: str
+    reference: str
+    prediction: str
+    confidence: float
+
+
+class Validation(msgspec.Struct):
+    """Sums over the validation words of one rank, or of all once they are merged.
+
+    `texts` counts every word; `sum_loss` and `num_losses` only those that the alphabet can write and CTC can align,
+    because no loss is defined for the others. `fates` says how many the others are, and why.
+    """
+
+    texts: TextCounts = msgspec.field(default_factory=TextCounts)
+    sum_loss: float = 0.0
+    num_losses: int = 0
+    fates: dict[str, int] = msgspec.field(default_factory=dict)
+    examples: list[Reading] = msgspec.field(default_factory=list)
+
+    @property
+    def loss(self) -> float:
+        return self.sum_loss / self.num_losses if self.num_losses else float("nan")
+
+    @property
+    def accuracy(self) -> float:
+        """Percent of words read without a fault, of all words."""
+        return 100 * (self.texts.accuracy or 0.0)
+
+    @property
+    def norm_ed(self) -> float:
+        """The seed's "normalized edit distance": mean over the words of 1 - edits / max(length)."""
+        return self.texts.one_minus_ned or 0.0
+
+
+def validate(
+    model: nn.Module, batches: Iterable[Batch], recipe: Recipe, process: Process, iteration: int
+) -> Validation:
+    """Read this rank's validation batches and merge the sums of all ranks; the same result on every rank.
+
+    `show_number` examples are drawn by (iteration, key), so they change from one validation to the next and do not
+    depend on the number of ranks. Raises DataError for a validation set without a word.
+    """
+    own = Validation()
+    was_training = model.training
+    model.eval()
+    for batch in batches:
+        read_batch(model, batch, recipe, process, own, iteration)
+    model.train(was_training)
+    merged = merge(gathered(own, process), recipe.config.show_number, iteration)
+    if not merged.texts.num_pairs:
+        raise DataError(f"{recipe.config.val_data}: holds no word to validate on; build more validation pages")
+    return merged
+
+
+@torch.inference_mode()
+def read_batch(
+    model: nn.Module, batch: Batch, recipe: Recipe, process: Process, sums: Validation, iteration: int
+) -> None:
+    logits_BTC = model(to_input(batch.patches.to(process.device)), None)
+    trained = batch.target_lengths > 0
+    if num_losses := int(trained.sum()):
+        loss = ctc_loss(logits_BTC[trained.to(process.device)], batch.targets[trained], batch.target_lengths[trained])
+        sums.sum_loss += float(loss) * num_losses
+        sums.num_losses += num_losses
+    sums.fates = dict(Counter(sums.fates) + Counter(batch.fates))
+    readings = []
+    for key, text, (prediction, confidence) in zip(
+        batch.keys, batch.texts, decode_greedy(logits_BTC, recipe.charset), strict=True
+    ):
+        sums.texts.add(text, prediction)
+        readings.append(Reading(key, text, prediction, confidence))
+    sums.examples = drawn(sums.examples + readings, recipe.config.show_number, iteration)
+
+
+def drawn(readings: list[Reading], number: int, iteration: int) -> list[Reading]:
+    return nsmallest(number, readings, key=lambda reading: zlib.crc32(f"{iteration} {reading.key}".encode()))
+
+
+def merge(parts: list[Validation], show_number: int, iteration: int) -> Validation:
+    merged = Validation()
+    for part in parts:
+        merged.texts.merge(part.texts)
+        merged.sum_loss += part.sum_loss
+        merged.num_losses += part.num_losses
+        merged.fates = dict(Counter(merged.fates) + Counter(part.fates))
+    merged.examples = drawn([reading for part in parts for reading in part.examples], show_number, iteration)
+    return merged
