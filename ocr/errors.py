@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,12 +18,14 @@ class DataError(Exception):
 def run_command(main: Callable[[], None]) -> None:
     """Run a command's `main`; turn the two errors above into one line on stderr and an exit code.
 
-    A defect of this project still shows its traceback: only what the user can mend is shortened.
+    A defect of this project still shows its traceback: only what the user can mend is shortened. Under torchrun all
+    ranks meet the same UsageError, so rank 0 alone says it; broken data may be met by one rank only.
     """
     try:
         main()
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        if os.environ.get("RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
     except DataError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 """From a patch to the network's input, exactly as EasyOCR's Reader does it.
 
-    crop         uint8 (h, w), a slice of the page         Reader: get_image_list
+    page.crop    uint8 (h, w), a slice of the page         Reader: get_image_list
     fit          uint8 (64, w'), w' = int(64 * w / h)      Reader: compute_ratio_and_resize, AlignCollate
     pad_batch    uint8 (B, 64, W), last column repeated    Reader: NormalizePAD
     to_input     float32 (B, 1, 64, W) in [-1, 1]          Reader: NormalizePAD
@@ -20,15 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ocr.page import Box
-
 IMG_HEIGHT = 64
-
-
-def crop(image: np.ndarray, box: Box) -> np.ndarray:
-    """The pixels of a box, which must lie on the page; a view, (h, w) or (h, w, 3) as the image is."""
-    x0, y0, x1, y1 = box
-    return image[y0:y1, x0:x1]
 
 
 def aspect_ratio(height: int, width: int) -> float:

@@ -15,11 +15,11 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 SEED_KEYS = set(
     """
-    seed experiment_name train_data val_data select_data batch_ratio total_data_usage_ratio train_images
-    val_images eval_images img_height img_width PAD contrast_adjust character sensitive batch_max_length
-    data_filtering_off workers batch_size n_iter val_period show_number continue_from strict adam lr rho eps grad_clip Transformation
-    FeatureExtraction SequenceModeling Prediction freeze_FeatureFxtraction rgb input_channel output_channel
-    freeze_SequenceModeling hidden_size new_prediction decode
+    seed experiment_name train_data val_data select_data batch_ratio total_data_usage_ratio train_images val_images
+    eval_images img_height img_width PAD contrast_adjust character sensitive batch_max_length data_filtering_off
+    workers batch_size n_iter val_period show_number continue_from strict adam lr rho eps grad_clip
+    Transformation FeatureExtraction SequenceModeling Prediction freeze_FeatureFxtraction rgb input_channel
+    output_channel freeze_SequenceModeling hidden_size new_prediction decode
     """.split()
 )
 

@@ -1,0 +1,122 @@
+"""Small data sets of AI-Hub's shape, real zips, for the tests of the shard builder."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+UTF8_FLAG = 0x800
+XYWH = tuple[int, int, int, int]
+
+WORDS: tuple[tuple[XYWH, str], ...] = (
+    ((10, 10, 60, 20), "김해시"),
+    ((80, 10, 40, 20), "하며,"),
+    ((10, 40, 50, 22), "2001"),
+)
+
+
+class NamedInfo(zipfile.ZipInfo):
+    """A member whose name is written in the encoding asked for and flagged as UTF-8 or not, as old tools do."""
+
+    encoding = "cp949"
+    utf8_flag = False
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        flag = UTF8_FLAG if self.utf8_flag else 0
+        return self.filename.encode(self.encoding), self.flag_bits & ~UTF8_FLAG | flag
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry to write. `listed_…` falsify what the central directory says of it."""
+
+    name: str
+    content: bytes = b""
+    deflate: bool = False
+    encoding: str = "cp949"
+    utf8_flag: bool = False
+    listed_method: int | None = None
+    listed_flags: int = 0
+    listed_crc_change: int = 0
+    listed_num_bytes: int | None = None
+
+
+def write_zip(path: Path, members: Iterable[Member]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        infos = []
+        for member in members:
+            info = NamedInfo(member.name, (2021, 3, 2, 9, 0, 0))
+            info.encoding, info.utf8_flag = member.encoding, member.utf8_flag
+            method = zipfile.ZIP_DEFLATED if member.deflate else zipfile.ZIP_STORED
+            archive.writestr(info, member.content, compress_type=method)
+            infos.append((member, info))
+        for member, info in infos:  # the directory is written on close
+            info.compress_type = member.listed_method if member.listed_method is not None else info.compress_type
+            info.file_size = member.listed_num_bytes if member.listed_num_bytes is not None else info.file_size
+            info.flag_bits |= member.listed_flags
+            info.CRC ^= member.listed_crc_change
+    return path
+
+
+def jpeg(seed: int = 0, width: int = 200, height: int = 120) -> bytes:
+    """A page of blurred noise: small, and different for each seed."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    encoded: np.ndarray = cv2.imencode(".jpg", cv2.GaussianBlur(noise, (0, 0), 2))[1]
+    return encoded.tobytes()
+
+
+def label(words: Iterable[tuple[Any, Any]] = WORDS, category: str = "인.허가") -> bytes:
+    """A label file; ids repeat, as AI-Hub's do."""
+    annotations = [
+        {"id": 2, "annotation.type": "rectangle", "annotation.text": text, "annotation.bbox": xywh}
+        for xywh, text in words
+    ]
+    images = [{"image.category": category, "image.width": 1, "image.height": 1}]
+    return json.dumps({"images": images, "annotations": annotations}, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True)
+class MadePage:
+    """A page to be put into zips; None leaves its image or label out."""
+
+    stem: str
+    image: bytes | None = field(default_factory=jpeg)
+    label: bytes | None = field(default_factory=label)
+    folder: str = "인.허가/5350109/2001"
+    image_suffix: str = ".jpg"
+
+
+def made_pages(half: str, num_pages: int) -> list[MadePage]:
+    code = {"Training": "5350109", "Validation": "5350036"}[half]
+    return [MadePage(f"{code}-2001-0001-{number:04d}", jpeg(number)) for number in range(num_pages)]
+
+
+def write_half(dataset: Path, half: str, pages: Sequence[MadePage]) -> None:
+    """The zips of Training or Validation: one of labels, deflated, and one of images, stored."""
+    folder, name = dataset / half, {"Training": "train", "Validation": "validation"}[half]
+    images = [
+        Member(f"02.원천데이터(jpg)/{page.folder}/{page.stem}{page.image_suffix}", page.image)
+        for page in pages
+        if page.image is not None
+    ]
+    labels = [
+        Member(f"02.라벨링데이터(json)/{page.folder}/{page.stem}.json", page.label, deflate=True)
+        for page in pages
+        if page.label is not None
+    ]
+    write_zip(folder / f"[원천]{name}.zip", images)
+    write_zip(folder / f"[라벨]{name}.zip", labels)
+
+
+def write_dataset(dataset: Path, num_training: int, num_validation: int) -> Path:
+    write_half(dataset, "Training", made_pages("Training", num_training))
+    write_half(dataset, "Validation", made_pages("Validation", num_validation))
+    return dataset
