@@ -41,7 +41,7 @@ def export(checkpoint: Path, name: str, easyocr_dir: Path) -> list[Path]:
     The files are first written aside, loaded by the real Reader and compared with our recognizer: logits and texts.
     A difference is a DataError and nothing is installed. Files of that name that stood there are kept as `.bak`.
     """
-    check_name(name)
+    check_name(name, easyocr_dir)
     weights = read_weights(checkpoint)
     if not weights.character:
         raise UsageError(f"{checkpoint}: its alphabet is unknown; export a file that the trainer wrote")
@@ -56,12 +56,13 @@ def export(checkpoint: Path, name: str, easyocr_dir: Path) -> list[Path]:
         return [install(path, easyocr_dir / path.relative_to(aside)) for path in written]
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, easyocr_dir: Path) -> None:
     """EasyOCR imports `NAME.py` by its bare name, so a module of that name anywhere on the path would win."""
     if not name.isidentifier() or name in {"standard", *RECOGNIZERS}:
         raise UsageError(f"--name: {name!r} must be a Python name and none of EasyOCR's own models")
-    if importlib.util.find_spec(name) is not None:
-        raise UsageError(f"--name: a Python module {name!r} is already importable and would be loaded instead; rename")
+    found = importlib.util.find_spec(name)
+    if found and found.origin != str(easyocr_dir / "user_network" / f"{name}.py"):
+        raise UsageError(f"--name: the Python module {found.origin} would be loaded instead of it; choose another")
 
 
 def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
@@ -90,13 +91,13 @@ def compare_with_reader(weights: Weights, name: str, folder: Path) -> None:
     reader = load_reader(name, folder)
     if reader.character != weights.character:
         raise DataError(f"{name}.yaml: the alphabet did not survive YAML; this is a defect, nothing was installed")
-    model = load_model(weights)
+    model, theirs_model = load_model(weights), reader.recognizer.eval()
     page, boxes = sample_page()
     patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
     for patch in patches:
         inputs = to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch))))
         with torch.inference_mode():
-            difference = float((model(inputs, None) - reader.recognizer(inputs, None)).abs().max())
+            difference = float((model(inputs, None) - theirs_model(inputs, None)).abs().max())
         if not difference <= LOGITS_TOLERANCE:
             raise DataError(f"{name}: the Reader's logits differ from ours by {difference:.2g}; nothing was installed")
     ours = [text for text, _ in Recognizer(model, Charset(weights.character)).read(patches)]

@@ -1,0 +1,129 @@
+"""Where a run starts from: which weights fit, which are mapped, and what is said when they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from easyocr_en_models import model_dir
+
+from ocr.charset import Charset
+from ocr.config import Config
+from ocr.errors import DataError, UsageError
+from ocr.recognizer import Network, Weights, build_model, read_weights, save_weights
+from ocr.weights import RECOGNIZERS, charset_of
+from tests.trainer.conftest import changed
+from trainer.checkpoint import (
+    LAST_NAME,
+    Progress,
+    resume,
+    save_checkpoint,
+    starting_model,
+    weights_of,
+)
+from trainer.optimizer import make_optimizer
+
+ENGLISH = Path(model_dir()) / "english_g2.pth"
+
+
+def start(config: Config, tmp_path: Path) -> torch.nn.Module:
+    return starting_model(config, charset_of(config.character), tmp_path)
+
+
+@pytest.mark.parametrize("source", ["english_g2", str(ENGLISH)])
+def test_easyocrs_own_weights_load_unchanged(config: Config, tmp_path: Path, source: str) -> None:
+    tensors = start(changed(config, continue_from=source), tmp_path).state_dict()
+    expected = read_weights(ENGLISH).tensors
+    assert all(torch.equal(tensors[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_new_prediction_keeps_the_rows_of_known_characters(config: Config, tmp_path: Path) -> None:
+    config = changed(config, character="가7a나", new_prediction=True)
+    old, new = read_weights(ENGLISH).tensors, start(config, tmp_path).state_dict()
+    english = Charset(RECOGNIZERS["english_g2"]["characters"]).class_of
+    for row, old_row in [(0, 0), (2, english["7"]), (3, english["a"])]:
+        for name in ("Prediction.weight", "Prediction.bias"):
+            assert torch.equal(new[name][row], old[name][old_row])
+    assert new["Prediction.weight"].shape == (5, 256)
+    assert torch.equal(new["SequenceModeling.1.linear.weight"], old["SequenceModeling.1.linear.weight"])
+
+
+def test_nothing_to_continue_from_starts_fresh(config: Config, tmp_path: Path) -> None:
+    model = start(changed(config, continue_from=None, character="korean_g2"), tmp_path)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 4_015_729
+
+
+def test_without_strict_what_does_not_fit_starts_fresh(config: Config, tmp_path: Path) -> None:
+    narrow = changed(config, hidden_size=32, strict=False)
+    tensors, old = start(narrow, tmp_path).state_dict(), read_weights(ENGLISH).tensors
+    assert torch.equal(tensors["FeatureExtraction.ConvNet.0.weight"], old["FeatureExtraction.ConvNet.0.weight"])
+    assert tensors["SequenceModeling.0.linear.weight"].shape[0] == 32
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"continue_from": "nowhere.pth"}, "nowhere.pth: no such weight file"),
+        ({"character": "korean_g2"}, r"its alphabet \(96 characters\) is not the config's `character` \(1008\)"),
+        ({"character": "".join(reversed(RECOGNIZERS["english_g2"]["characters"]))}, "is not the config's `character`"),
+        ({"hidden_size": 32}, r"Prediction.weight is \(97, 256\) in the file and \(97, 32\) in the config's network"),
+        ({"character": "가", "new_prediction": True, "hidden_size": 32}, r"Prediction.weight is \(97, 256\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    config: Config, tmp_path: Path, values: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
+        start(changed(config, **values), tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_tensor_is_named(config: Config, tmp_path: Path) -> None:
+    weights = read_weights(ENGLISH)
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if name != "SequenceModeling.0.linear.bias"}
+    save_weights(Weights(weights.network, weights.character, tensors), tmp_path / "cut.pth")
+    with pytest.raises(UsageError, match=r"SequenceModeling.0.linear.bias is not in the file"):
+        start(changed(config, continue_from=str(tmp_path / "cut.pth")), tmp_path)
+
+
+def test_a_checkpoint_gives_back_what_it_took(config: Config, tmp_path: Path) -> None:
+    config = changed(config, character="0123456789", output_channel=16, hidden_size=8, continue_from=None)
+    charset = charset_of(config.character)
+    model = build_model(Network(1, 16, 8), charset.num_classes)
+    optimizer = make_optimizer(model, config)
+    torch.autograd.backward(model(torch.randn(2, 1, 64, 64), None).sum())
+    optimizer.step()
+    save_checkpoint(tmp_path, config, weights_of(model, config, charset), optimizer, Progress(7, 90.0, 0.9, 12.5))
+
+    again = build_model(Network(1, 16, 8), charset.num_classes)
+    again_optimizer = make_optimizer(again, config)
+    assert resume(tmp_path, config, again, again_optimizer) == Progress(7, 90.0, 0.9, 12.5)
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
+    moments, again_moments = (o.state_dict()["state"][0]["exp_avg"] for o in (optimizer, again_optimizer))
+    assert torch.equal(moments, again_moments)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"lr": 0.0001}, r"holds a run with other values \(lr: 0.0005 there, 0.0001 now\)"),
+        ({"character": "korean_g2"}, r"holds a run with other values \(character: "),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(
+    config: Config, tmp_path: Path, values: dict[str, object], message: str
+) -> None:
+    model = build_model(Network(), 97)
+    optimizer = make_optimizer(model, config)
+    save_checkpoint(tmp_path, config, weights_of(model, config, charset_of("english_g2")), optimizer, Progress(1))
+    with pytest.raises(UsageError, match=message):
+        resume(tmp_path, changed(config, **values), model, optimizer)
+    assert resume(tmp_path, changed(config, n_iter=99, workers=3), model, optimizer).iteration == 1
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(config: Config, tmp_path: Path) -> None:
+    model = build_model(Network(), 97)
+    (tmp_path / LAST_NAME).write_bytes(ENGLISH.read_bytes())
+    with pytest.raises(DataError, match="last.pth: not a checkpoint"):
+        resume(tmp_path, config, model, make_optimizer(model, config))
