@@ -164,8 +164,8 @@ def impossible_values(config: Config) -> list[tuple[str, str]]:
         found.append(("input_channel", f"rgb: {config.rgb} needs input_channel: {3 if config.rgb else 1}"))
     if config.adam and config.lr > 0.1:
         found.append(("lr", f"{config.lr} makes Adam diverge; with adam: True take about 0.001"))
-    if config.img_height < 16:
-        found.append(("img_height", "the VGG network needs at least 16 pixels"))
+    if config.img_height < 32:
+        found.append(("img_height", "the VGG network needs at least 32 pixels; EasyOCR reads at 64"))
     if Path(config.experiment_name).name != config.experiment_name:
         found.append(("experiment_name", f"{config.experiment_name!r} is a folder's name, not a path"))
     if not config.select_data or Path(config.select_data).name != config.select_data:

@@ -34,7 +34,7 @@ def page_to_json(page: Page) -> bytes:
 
 
 def page_from_json(label: bytes) -> Page:
-    """Raises `msgspec.DecodeError` (of which `ValidationError` is one) for anything that is not a page."""
+    """Raises `msgspec.DecodeError` (of which `ValidationError` is one) or UnicodeDecodeError for what is not a page."""
     return msgspec.json.decode(label, type=Page)
 
 

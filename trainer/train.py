@@ -64,8 +64,8 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
 
 def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
     torch.manual_seed(config.seed)
-    shards = [str(path) for path in find_shards(str(Path(config.train_data) / config.select_data))]
-    validation_shards = [str(path) for path in find_shards(str(Path(config.val_data) / config.select_data))]
+    shards = shards_of(config.train_data, config)
+    validation_shards = shards_of(config.val_data, config)
     recipe = Recipe(config, charset_of(config.character))
     model = starting_model(config, recipe.charset, easyocr_dir).to(process.device)
     frozen = freeze(model, config)
@@ -79,6 +79,11 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
             f"{len(shards)} training shards, {len(validation_shards)} validation shards, {process.device}", flush=True
         )
     return run
+
+
+def shards_of(folder: str, config: Config) -> list[str]:
+    """Absolute paths, because WebDataset takes what stands before a colon for a URL scheme."""
+    return [str(path.absolute()) for path in find_shards(str(Path(folder) / config.select_data))]
 
 
 def iterate(run: Run) -> None:

@@ -1,0 +1,1 @@
+"""The evaluator: how well EasyOCR reads the evaluation pages, before and after fine-tuning."""

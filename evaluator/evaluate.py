@@ -1,0 +1,149 @@
+"""The evaluation, from shards to a report: every page is detected once and read by each recognizer."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+
+import cv2
+import easyocr
+import msgspec
+import torch
+
+from evaluator.detector import SETTINGS, detect, load_detector
+from evaluator.end_to_end import PageReading, compare_page
+from evaluator.pages import UnreadablePage, decode_page, read_images, read_labels
+from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
+from evaluator.report import PageCounts, Report, SystemReport, page_rows, write_report
+from evaluator.score import scores_of
+from ocr.config import Config
+from ocr.errors import UsageError
+from ocr.page import Page
+from ocr.progress import progress
+from ocr.shards import find_shards
+from ocr.weights import DETECTOR
+
+SYSTEMS = ("baseline", "finetuned")
+
+
+def evaluate(
+    config: Config,
+    eval_set: str,
+    systems: Sequence[str],
+    easyocr_dir: Path,
+    cuda: bool,
+    out: Path,
+    name: str = "finetuned",
+) -> Report:
+    """Evaluate `systems` (of "baseline", "finetuned") on the shards of `eval_set`; write the report to `out`.
+
+    `name` is the fine-tuned recognizer's in `easyocr_dir`. Whatever can be wrong with the question is found before
+    the first page is read, and nothing is written before the last one is. Raises UsageError and DataError.
+    """
+    started = monotonic()
+    device = find_device(cuda)
+    check_folder(out)
+    shards = find_shards(eval_set)
+    labels = read_labels(shards)
+    recognizers = load_recognizers(config, systems, easyocr_dir, device, name)
+    detector = load_detector(easyocr_dir, device)
+    seconds: dict[str, float] = {}
+    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
+    failed: dict[str, str] = {}
+    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
+        try:
+            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
+        except UnreadablePage as reason:
+            failed[key] = str(reason)
+            of_page = {system: PageReading(len(labels[key].words), num_prediction=0) for system in recognizers}
+        for system, reading in of_page.items():
+            readings[system][key] = reading
+    report = Report(
+        systems={system: report_system(recognizers[system], list(readings[system].values())) for system in recognizers},
+        detector={"network": DETECTOR, **SETTINGS},
+        pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), failed=failed),
+        eval_set=eval_set,
+        device=describe_device(device),
+        versions=versions(),
+        seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
+    )
+    write_report(report, page_rows(labels, readings, failed), out)
+    return report
+
+
+def read_page(
+    jpg: bytes | None,
+    label: Page,
+    detector: easyocr.Reader,
+    recognizers: dict[str, ReaderRecognizer],
+    seconds: dict[str, float],
+) -> dict[str, PageReading]:
+    """How each system reads one page. Raises UnreadablePage."""
+    image = decode_page(jpg, label)
+    with timed(seconds, "detection"):
+        detection = detect(detector, image.rgb)
+    readings = {}
+    for system, recognizer in recognizers.items():
+        with timed(seconds, system):
+            texts = read_boxes(recognizer, image.grey, detection)
+        readings[system] = compare_page(label.words, detection.hulls, texts)
+    return readings
+
+
+def load_recognizers(
+    config: Config, systems: Sequence[str], easyocr_dir: Path, device: str, name: str
+) -> dict[str, ReaderRecognizer]:
+    load: dict[str, Callable[[], ReaderRecognizer]] = {
+        "baseline": lambda: load_baseline(config.baseline_model, easyocr_dir, device),
+        "finetuned": lambda: load_finetuned(name, easyocr_dir, device),
+    }
+    if not systems or (unknown := [system for system in systems if system not in load]):
+        raise UsageError(f"systems: {unknown if systems else 'none'}: choose from {', '.join(SYSTEMS)}")
+    return {system: load[system]() for system in systems}
+
+
+def report_system(recognizer: ReaderRecognizer, readings: Sequence[PageReading]) -> SystemReport:
+    scores = msgspec.structs.asdict(scores_of(readings))
+    return SystemReport(name=recognizer.name, languages=recognizer.languages, **scores)
+
+
+def find_device(cuda: bool) -> str:
+    if cuda and not torch.cuda.is_available():
+        raise UsageError("--cuda: torch sees no CUDA GPU here; leave --cuda out to evaluate on the CPU")
+    return "cuda" if cuda else "cpu"
+
+
+def describe_device(device: str) -> str:
+    return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
+
+
+def check_folder(out: Path) -> None:
+    """Raise UsageError where the report could not be written in the end."""
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{nearest}: is a file, so no report can be written to {out}; choose another --out")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{nearest}: not writable; choose another --out")
+
+
+def versions() -> dict[str, str]:
+    """The versions that scores depend on."""
+    packages = ("easyocr", "torch", "numpy", "webdataset", "rapidfuzz")
+    return {"python": platform.python_version(), "opencv": cv2.__version__} | {
+        package: version(package) for package in packages
+    }
+
+
+@contextmanager
+def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Add the wall time of a block to `seconds[step]`."""
+    started = monotonic()
+    try:
+        yield
+    finally:
+        seconds[step] = seconds.get(step, 0.0) + monotonic() - started

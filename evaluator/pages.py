@@ -1,0 +1,110 @@
+"""The evaluation shards: labels in a first pass, page images in a second.
+
+Labels come first because they are small and make the denominators: an evaluation of hours must not end at a damaged
+label, and without a label nobody knows how many words were missed. An image that cannot be decoded is different: its
+words are known, and count as missed.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import webdataset as wds
+
+from ocr.errors import DataError
+from ocr.page import Page, Word, clip, page_from_json
+
+
+class UnreadablePage(Exception):
+    """A page image that cannot be evaluated; the message is the reason, for the report."""
+
+
+class PageImage(msgspec.Struct, frozen=True):
+    """What EasyOCR makes of a page's file path: RGB (H, W, 3) for the detector, grey (H, W) for the recognizer.
+
+    Both are uint8 and decoded from the file: the grey one is the JPEG's own luma, not a sum of the colors.
+    """
+
+    rgb: np.ndarray
+    grey: np.ndarray
+
+
+def read_labels(shards: Sequence[Path]) -> dict[str, Page]:
+    """The label of every page by its key, in the order of the shards; texts are NFC.
+
+    Raises DataError for a sample without a label, a label that is damaged or holds an impossible word, a key that
+    occurs twice, and shards without a page.
+    """
+    labels: dict[str, Page] = {}
+    for shard, key, members in read_samples(shards):
+        if key in labels:
+            raise DataError(f"{shard}: {key}: this page came before; name each shard of the evaluation set once")
+        labels[key] = read_label(members, f"{shard}: {key}")
+    if not labels:
+        raise DataError(f"{shards[0]}: no page in {len(shards)} shard(s); build the evaluation shards again")
+    return labels
+
+
+def read_label(members: dict[str, bytes], place: str) -> Page:
+    if "json" not in members:
+        raise DataError(f"{place}: has no label (.json), so it is no evaluation page; name the shards of evaluation")
+    try:
+        label = page_from_json(members["json"])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{place}: damaged label: {error}; build the evaluation shards again") from error
+    words = tuple(Word(word.box, unicodedata.normalize("NFC", word.text)) for word in label.words)
+    for number, word in enumerate(words, start=1):
+        if not word.text:
+            raise DataError(f"{place}: word {number} has no text; leave it out of the label")
+        if clip(word.box, label.width, label.height) != word.box:
+            raise DataError(f"{place}: word {number}: box {word.box} holds no area or leaves the page; mend the label")
+    return msgspec.structs.replace(label, words=words)
+
+
+def read_images(shards: Sequence[Path]) -> Iterator[tuple[str, bytes | None]]:
+    """(key, bytes of the page image) of every page, in the order of `read_labels`; None where a page has no image."""
+    for _, key, members in read_samples(shards):
+        yield key, members.get("jpg")
+
+
+def decode_page(jpg: bytes | None, label: Page) -> PageImage:
+    """The two images of a page, as they lie in the file: an EXIF rotation is ignored, as labels ignore it.
+
+    Raises UnreadablePage where there is no image, it cannot be decoded, or it has not the label's size.
+    """
+    if jpg is None:
+        raise UnreadablePage("no page image (.jpg) in the sample")
+    encoded = np.frombuffer(jpg, np.uint8)
+    try:
+        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        grey = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise UnreadablePage(f"the page image cannot be decoded ({error.err})") from error
+    if bgr is None or grey is None:
+        raise UnreadablePage("the page image cannot be decoded")
+    height, width = grey.shape
+    if (width, height) != (label.width, label.height):
+        raise UnreadablePage(f"the page image has {width}x{height} pixels, its label says {label.width}x{label.height}")
+    return PageImage(rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), grey=np.asarray(grey))
+
+
+def read_samples(shards: Sequence[Path]) -> Iterator[tuple[Path, str, dict[str, bytes]]]:
+    """(shard, key, {extension: bytes}) of every sample, through WebDataset; DataError for a damaged tar."""
+    for shard in shards:
+        # An absolute path has no URL scheme, whatever characters are in it.
+        pipeline = wds.DataPipeline(
+            wds.SimpleShardList([str(shard.absolute())]), wds.tarfile_to_samples(handler=wds.reraise_exception)
+        )
+        try:
+            for sample in pipeline:
+                members = {name: content for name, content in sample.items() if not name.startswith("__")}
+                yield shard, sample["__key__"], members
+        except (tarfile.TarError, ValueError, OSError) as error:
+            # WebDataset appends its stream and URL to the error's arguments: the first one is the reason.
+            raise DataError(f"{shard}: damaged shard: {error.args[0]}; build the evaluation shards again") from error
