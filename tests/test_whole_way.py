@@ -1,0 +1,136 @@
+"""The whole way, once: zips -> shards -> two ranks on gloo -> export -> EasyOCR's Reader -> report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import easyocr
+import numpy as np
+import pytest
+import webdataset as wds
+
+from ocr.page import Page, crop, page_from_json
+from ocr.recognizer import Recognizer
+from ocr.shards import find_shards
+
+ROOT = Path(__file__).parents[1]
+NUM_PAGES = 2
+
+
+def command(*arguments: object, folder: Path) -> str:
+    """Run `python …` as a user does, in `folder`; gives what it printed."""
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where every command of the README has run once, on a small data set and for a few iterations."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "small.yaml").write_text(
+        "{experiment_name: small, train_data: shards/training, val_data: shards/validation,\n"
+        f" train_images: 4, val_images: 2, eval_images: {NUM_PAGES}, continue_from: english_g2, new_prediction: True,\n"
+        " adam: True, lr: 0.001, workers: 1, batch_size: 8, n_iter: 8, val_period: 4, baseline_model: english_g2}\n",
+        encoding="utf-8",
+    )
+    config = ("--config", "small.yaml")
+    draw = ROOT / "scripts" / "make_synthetic_dataset.py"
+    command(draw, "dataset", "--training", 4, "--validation", 4, "--scale", 0.3, folder=folder)
+    command("-m", "shard_builder", *config, "--dataset", "dataset", "--out", "shards", folder=folder)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+    command(*torchrun, "-m", "trainer", *config, "--easyocr-dir", "EasyOCR", folder=folder)
+    weights = "saved_models/small/last.pth"
+    command("-m", "trainer.export", "--checkpoint", weights, "--easyocr-dir", "EasyOCR", folder=folder)
+    evaluate = ("-m", "evaluator", *config, "--eval_set", "shards/evaluation", "--baseline", "--finetuned")
+    (folder / "table.txt").write_text(command(*evaluate, "--easyocr-dir", "EasyOCR", folder=folder), encoding="utf-8")
+    return folder
+
+
+def evaluation_pages(world: Path) -> list[tuple[np.ndarray, Page]]:
+    """Each evaluation page in grey, (H, W), with its label."""
+    shards = [str(path) for path in find_shards(str(world / "shards" / "evaluation"))]
+    return [
+        (np.asarray(cv2.imdecode(np.frombuffer(sample["jpg"], np.uint8), 0)), page_from_json(sample["json"]))
+        for sample in wds.WebDataset(shards, shardshuffle=False)
+    ]
+
+
+def test_shards_lie_where_the_readme_says(world: Path) -> None:
+    for folder in ("training/select_data", "validation/select_data", "evaluation"):
+        assert (world / "shards" / folder / "000000.tar").exists()
+        assert (world / "shards" / folder / "manifest.json").exists()
+
+
+def test_no_page_is_in_two_splits(world: Path) -> None:
+    def stems(split: str) -> set[str]:
+        shards = [str(path) for path in find_shards(str(world / "shards" / split))]
+        return {sample["__key__"].partition("_")[0] for sample in wds.WebDataset(shards, shardshuffle=False)}
+
+    training, validation = stems("training/select_data"), stems("validation/select_data")
+    evaluation = stems("evaluation")
+    assert (len(training), len(validation), len(evaluation)) == (4, 2, NUM_PAGES)
+    assert len(training | validation | evaluation) == 6 + NUM_PAGES
+
+
+def test_two_ranks_wrote_one_log(world: Path) -> None:
+    log = (world / "saved_models" / "small" / "log_train.txt").read_text(encoding="utf-8")
+    assert [line for line in log.splitlines() if line.startswith("[")] == ["[4/8]", "[8/8]"]
+
+
+def test_the_reader_gives_the_texts_of_our_recognizer(world: Path) -> None:
+    reader = easyocr.Reader(
+        ["ko", "en"],
+        gpu=False,
+        recog_network="finetuned",
+        model_storage_directory=str(world / "EasyOCR" / "model"),
+        user_network_directory=str(world / "EasyOCR" / "user_network"),
+        download_enabled=False,
+        quantize=False,
+    )
+    recognizer = Recognizer.load(world / "saved_models" / "small" / "last.pth")
+    grey, _ = evaluation_pages(world)[0]
+    readings = [reading for reading in reader.readtext(grey) if is_upright(reading[0])]
+    boxes = [(int(x0), int(y0), int(x1), int(y1)) for ((x0, y0), _, (x1, y1), _), _, _ in readings]
+    ours = recognizer.read([crop(grey, box) for box in boxes])
+    assert len(readings) > 20
+    assert [text for text, _ in ours] == [text for _, text, _ in readings]
+    assert [confidence for _, confidence in ours] == pytest.approx([sure for _, _, sure in readings], abs=1e-3)
+
+
+def is_upright(quad: list[list[float]]) -> bool:
+    """Tilted words are warped, not cropped, by the Reader."""
+    (x0, y0), (x1, _), (_, y1), _ = quad
+    return quad == [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+
+
+def test_the_report_compares_both_on_the_same_boxes(world: Path) -> None:
+    report = json.loads((world / "report" / "report.json").read_text(encoding="utf-8"))
+    baseline, finetuned = report["systems"]["baseline"], report["systems"]["finetuned"]
+    num_reference = sum(len(label.words) for _, label in evaluation_pages(world))
+    for system in (baseline, finetuned):
+        assert system["pages"] == NUM_PAGES
+        assert system["detection"]["num_reference"] == num_reference
+        assert 0 <= system["end_to_end"]["f1"] <= system["detection"]["f1"] <= 1
+    assert baseline["detection"] == finetuned["detection"]
+    assert baseline["detection"]["f1"] > 0.5
+    with (world / "report" / "pages.csv").open(encoding="utf-8-sig") as file:
+        assert len(list(csv.DictReader(file))) == 2 * NUM_PAGES
+    table = (world / "table.txt").read_text(encoding="utf-8")
+    assert all(
+        word in table for word in ("baseline", "finetuned", "detection F1", "CER", "end-to-end F1", "report.json")
+    )
