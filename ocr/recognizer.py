@@ -17,7 +17,7 @@ from easyocr.model.vgg_model import Model
 from ocr.charset import Charset
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
-from ocr.patch import fit, pad_batch, reader_width, to_input
+from ocr.patch import IMG_HEIGHT, fit, pad_batch, reader_width, to_input
 from ocr.weights import RECOGNIZERS
 
 WEIGHTS_FORMAT = "recognizer-weights/1"
@@ -26,8 +26,12 @@ SECOND_PASS_CONTRAST = 0.5  # Reader's adjust_contrast
 
 
 class Network(msgspec.Struct, frozen=True):
-    """The sizes of EasyOCR's second-generation network (VGG, BiLSTM, CTC); the defaults are korean_g2's."""
+    """The sizes of EasyOCR's second-generation network (VGG, BiLSTM, CTC), and the height of input it is trained on.
 
+    The defaults are korean_g2's.
+    """
+
+    img_height: int = IMG_HEIGHT
     input_channel: int = 1
     output_channel: int = 256
     hidden_size: int = 256
@@ -73,8 +77,8 @@ def weights_to_dict(weights: Weights) -> dict[str, Any]:
 def read_weights(path: Path) -> Weights:
     """Read weights from one of our files (weights or a checkpoint) or from one of EasyOCR's flat `.pth`.
 
-    EasyOCR's files do not say their alphabet: it is known for its own models by their number of classes and file
-    name, and found for exported ones in the YAML beside them; otherwise `character` is empty.
+    EasyOCR's files do not say their alphabet: it is known for its own models by file name and number of classes, and
+    found for exported ones in the YAML beside them, with the height; otherwise `character` is empty.
     Raises UsageError for a file that is not there, DataError for one that holds no recognizer.
     """
     content = read_torch_file(path)
@@ -83,8 +87,10 @@ def read_weights(path: Path) -> Weights:
         return Weights(msgspec.convert(ours["network"], Network), ours["character"], ours["tensors"])
     tensors = {name.removeprefix("module."): value for name, value in content.items()}
     network = network_of(tensors, path)
-    num_classes = len(tensors["Prediction.weight"])
-    return Weights(network, alphabet_beside(path, num_classes), tensors)
+    character, img_height = settings_beside(path)
+    if len(character) + 1 != len(tensors["Prediction.weight"]):
+        character = ""
+    return Weights(msgspec.structs.replace(network, img_height=img_height), character, tensors)
 
 
 def read_torch_file(path: Path) -> dict[str, Any]:
@@ -115,14 +121,23 @@ def network_of(tensors: dict[str, torch.Tensor], path: Path) -> Network:
     return Network(input_channel=first.shape[1], output_channel=last.shape[0], hidden_size=hidden.shape[0])
 
 
-def alphabet_beside(path: Path, num_classes: int) -> str:
-    """The alphabet of an EasyOCR file, from its own name or the YAML in `../user_network`; empty if unknown."""
+def settings_beside(path: Path) -> tuple[str, int]:
+    """(alphabet, height) of an EasyOCR file, by its name or from the YAML in `../user_network`; ("", 64) if unknown.
+
+    Raises DataError for a YAML that EasyOCR could not read either.
+    """
     if path.stem in RECOGNIZERS:
-        character = RECOGNIZERS[path.stem]["characters"]
-    else:
-        beside = path.parent.parent / "user_network" / f"{path.stem}.yaml"
-        character = yaml.safe_load(beside.read_text(encoding="utf-8"))["character_list"] if beside.exists() else ""
-    return character if len(character) + 1 == num_classes else ""
+        return RECOGNIZERS[path.stem]["characters"], IMG_HEIGHT
+    beside = path.parent.parent / "user_network" / f"{path.stem}.yaml"
+    if not beside.exists():
+        return "", IMG_HEIGHT
+    try:
+        settings = yaml.safe_load(beside.read_text(encoding="utf-8"))
+        return str(settings["character_list"]), int(settings["imgH"])
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{beside}: not a model of EasyOCR ({' '.join(str(error).split())}); export it again"
+        ) from error
 
 
 class Recognizer:
@@ -133,9 +148,10 @@ class Recognizer:
     [("김해시", 0.97)]
     """
 
-    def __init__(self, model: torch.nn.Module, charset: Charset, device: torch.device | str = "cpu") -> None:
-        self.model = model.to(device).eval()
-        self.charset = charset
+    def __init__(self, weights: Weights, device: torch.device | str = "cpu") -> None:
+        self.model = load_model(weights).to(device)
+        self.charset = Charset(weights.character)
+        self.img_height = weights.network.img_height
         self.device = torch.device(device)
 
     @classmethod
@@ -143,7 +159,7 @@ class Recognizer:
         weights = read_weights(path)
         if not weights.character:
             raise UsageError(f"{path}: its alphabet is unknown; keep ../user_network/{path.stem}.yaml beside it")
-        return cls(load_model(weights), Charset(weights.character), device)
+        return cls(weights, device)
 
     def read(self, patches: Sequence[np.ndarray], batch_size: int = 32) -> list[tuple[str, float]]:
         """(text, confidence) of each grey patch, uint8 (h, w), in order.
@@ -151,27 +167,24 @@ class Recognizer:
         Patches that the Reader pads to the same width share a batch, so batching changes no input. What is read with
         a confidence below 0.1 is read again with more contrast, and the surer reading wins, as in the Reader.
         """
-        readings = self.read_fitted([fit(patch) for patch in patches], patches, batch_size)
+        readings = self.read_once(patches, batch_size, contrast=0.0)
         unsure = [index for index, (_, confidence) in enumerate(readings) if confidence < SECOND_PASS_CONFIDENCE]
-        if unsure:
-            again = [patches[index] for index in unsure]
-            second = self.read_fitted([fit(patch, contrast=SECOND_PASS_CONTRAST) for patch in again], again, batch_size)
-            for index, reading in zip(unsure, second, strict=True):
-                if reading[1] >= readings[index][1]:
-                    readings[index] = reading
+        again = self.read_once([patches[index] for index in unsure], batch_size, SECOND_PASS_CONTRAST)
+        for index, reading in zip(unsure, again, strict=True):
+            if reading[1] >= readings[index][1]:
+                readings[index] = reading
         return readings
 
-    def read_fitted(
-        self, fitted: Sequence[np.ndarray], patches: Sequence[np.ndarray], batch_size: int
-    ) -> list[tuple[str, float]]:
+    def read_once(self, patches: Sequence[np.ndarray], batch_size: int, contrast: float) -> list[tuple[str, float]]:
         same_width: dict[int, list[int]] = defaultdict(list)
         for index, patch in enumerate(patches):
-            same_width[reader_width(patch)].append(index)
+            same_width[reader_width(patch, self.img_height)].append(index)
         readings: list[tuple[str, float]] = [("", 0.0)] * len(patches)
         for width, indices in sorted(same_width.items()):
             for start in range(0, len(indices), batch_size):
                 batch = indices[start : start + batch_size]
-                logits_BTC = self.logits(pad_batch([fitted[index] for index in batch], width))
+                fitted = [fit(patches[index], self.img_height, contrast) for index in batch]
+                logits_BTC = self.logits(pad_batch(fitted, width))
                 for index, reading in zip(batch, decode_greedy(logits_BTC, self.charset), strict=True):
                     readings[index] = reading
         return readings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def download(model: dict[str, Any], path: Path) -> None:
     try:
         download_and_unzip(model["url"], model["filename"], str(beside), verbose=False)
         os.replace(beside / model["filename"], path)
-    except OSError as error:
+    except (OSError, KeyError, zipfile.BadZipFile) as error:  # no network, another file in the zip, an error page
         raise UsageError(
             f"{path}: missing, and the download failed ({error}); get {model['url']} and unzip {path.name} to there"
         ) from error

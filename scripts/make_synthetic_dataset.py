@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,17 +18,18 @@ from pathlib import Path
 from synthetic.page import make_page
 from synthetic.plan import PagePlan, Split, plan_split
 from synthetic.zips import JUNK, AiHubZip, create_zip
-from tqdm import tqdm
+
+from ocr.errors import UsageError, run_command
+from ocr.progress import progress
 
 PAGES_A_ZIP = 20_000
 
 
-def main() -> int:
+def main() -> None:
     arguments = parse_arguments()
     out: Path = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        print(f"{out}: is there already and not an empty folder; name another", file=sys.stderr)
-        return 2
+        raise UsageError(f"{out}: is there already and not an empty folder; name another")
     splits: dict[Split, int] = {"Training": arguments.training, "Validation": arguments.validation}
     plans = {split: plan_split(arguments.seed, split, num_pages) for split, num_pages in splits.items()}
     draw = partial(make_page, scale=arguments.scale, system_fonts=arguments.system_fonts)
@@ -38,7 +37,6 @@ def main() -> int:
         for split, split_plans in plans.items():
             (out / split).mkdir(parents=True)
             write_split(out / split, split, split_plans, map_pages(draw, split_plans))
-    return 0
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -85,22 +83,20 @@ def page_mapper(num_workers: int) -> Iterator[MapPages]:
 
 def write_split(folder: Path, split: Split, plans: list[PagePlan], pages: Iterator[tuple[bytes, bytes]]) -> None:
     """Write one split's zips, pages in the order of their plans."""
-    start = time.perf_counter()
     label_zip, image_zips = zip_names(split, len(plans))
     with ExitStack() as stack:
         labels = stack.enter_context(create_zip(folder / label_zip))
         images = [stack.enter_context(create_zip(folder / name)) for name in image_zips]
         write_junk(labels, images[0])
-        bar = tqdm(zip(plans, pages, strict=True), desc=split, total=len(plans), unit="page", disable=None)
-        for i, (plan, (image, label)) in enumerate(bar):
+        drawn = progress(zip(plans, pages, strict=True), f"draw {split}", "pages", total=len(plans))
+        for i, (plan, (image, label)) in enumerate(drawn):
             rng = plan.generator(purpose=4)
             deflate_image, deflate_label = rng.random() < 0.2, rng.random() < 0.85
             if plan.part != "label":
                 images[i * len(images) // len(plans)].write(plan.image_name, image, deflate_image)
             if plan.part != "image":
                 labels.write(plan.label_name, label, deflate_label)
-    num_pages, seconds = sum(plan.part == "pair" for plan in plans), time.perf_counter() - start
-    print(f"{folder}: {num_pages} pages in {seconds:.1f} s ({num_pages / seconds:.1f} pages/s)", flush=True)
+    print(f"{folder}: {sum(plan.part == 'pair' for plan in plans)} pages", flush=True)
 
 
 def zip_names(split: Split, num_pages: int) -> tuple[str, list[str]]:
@@ -118,4 +114,4 @@ def write_junk(*archives: AiHubZip) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -11,7 +11,9 @@ cuda=$(python -c 'import torch; print("--cuda" if torch.cuda.is_available() else
 
 echo "== 1/5 draw pages of AI-Hub's shape =="
 if [ ! -d "$here/dataset" ]; then
-    python scripts/make_synthetic_dataset.py "$here/dataset" --training 120 --validation 12 --scale 0.5
+    rm -rf "$here/dataset.unfinished"
+    python scripts/make_synthetic_dataset.py "$here/dataset.unfinished" --training 120 --validation 12 --scale 0.5
+    mv "$here/dataset.unfinished" "$here/dataset"
 fi
 
 echo "== 2/5 zips -> shards =="

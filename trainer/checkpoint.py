@@ -32,7 +32,7 @@ class Progress(msgspec.Struct):
 
 
 def network_of(config: Config) -> Network:
-    return Network(config.input_channel, config.output_channel, config.hidden_size)
+    return Network(config.img_height, config.input_channel, config.output_channel, config.hidden_size)
 
 
 def weights_of(model: nn.Module, config: Config, charset: Charset) -> Weights:

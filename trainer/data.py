@@ -71,7 +71,9 @@ class Recipe(msgspec.Struct, frozen=True):
             return "longer than batch_max_length"
         if width > config.img_width:
             return "wider than img_width"
-        if not text or num_ctc_steps(text) > num_steps(width):
+        if not text:
+            return "no character of the alphabet"
+        if num_ctc_steps(text) > num_steps(width):
             return "too narrow for its text"
         return None
 
@@ -124,6 +126,7 @@ def training_batches(shards: Sequence[str], recipe: Recipe, process: Process, st
 
 def validation_batches(shards: Sequence[str], recipe: Recipe, process: Process) -> Iterator[Batch]:
     """This rank's part of the validation samples, every one of them, padded as the Reader pads them."""
+    recipe = msgspec.structs.replace(recipe, config=msgspec.structs.replace(recipe.config, total_data_usage_ratio=1.0))
     pipeline = wds.DataPipeline(
         partial(all_shards, shards),
         wds.tarfile_to_samples(),

@@ -10,19 +10,20 @@ import importlib.util
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import cv2
 import easyocr
+import easyocr.easyocr as easyocr_globals
 import msgspec
 import numpy as np
 import torch
 import yaml
 
-from ocr.charset import Charset
 from ocr.errors import DataError, UsageError, run_command
 from ocr.files import written_whole
-from ocr.patch import IMG_HEIGHT, fit, pad_batch, reader_width, to_input
+from ocr.patch import fit, pad_batch, reader_width, to_input
 from ocr.recognizer import Recognizer, Weights, load_model, read_weights
 from ocr.weights import RECOGNIZERS, default_easyocr_dir
 
@@ -75,9 +76,10 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
         torch.save({f"module.{key}": tensor for key, tensor in weights.tensors.items()}, file)
     with written_whole(network) as file:
         file.write(NETWORK_FILE.encode())
+    sizes = msgspec.structs.asdict(weights.network)
     values = {
-        "network_params": msgspec.to_builtins(weights.network),
-        "imgH": IMG_HEIGHT,
+        "network_params": {name: size for name, size in sizes.items() if name != "img_height"},
+        "imgH": weights.network.img_height,
         "lang_list": LANGUAGES,
         "character_list": weights.character,
     }
@@ -88,19 +90,27 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
 
 def compare_with_reader(weights: Weights, name: str, folder: Path) -> None:
     """Load the files with EasyOCR's Reader and hold its logits and texts against ours. Raises DataError."""
-    reader = load_reader(name, folder)
+    img_height_before = easyocr_globals.imgH  # a Reader of a custom network sets it for all Readers of the process
+    try:
+        compare(weights, name, load_reader(name, folder))
+    finally:
+        easyocr_globals.imgH = img_height_before
+
+
+def compare(weights: Weights, name: str, reader: easyocr.Reader) -> None:
     if reader.character != weights.character:
         raise DataError(f"{name}.yaml: the alphabet did not survive YAML; this is a defect, nothing was installed")
     model, theirs_model = load_model(weights), reader.recognizer.eval()
     page, boxes = sample_page()
     patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
     for patch in patches:
-        inputs = to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch))))
+        height = weights.network.img_height
+        inputs = to_input(torch.from_numpy(pad_batch([fit(patch, height)], reader_width(patch, height))))
         with torch.inference_mode():
             difference = float((model(inputs, None) - theirs_model(inputs, None)).abs().max())
         if not difference <= LOGITS_TOLERANCE:
             raise DataError(f"{name}: the Reader's logits differ from ours by {difference:.2g}; nothing was installed")
-    ours = [text for text, _ in Recognizer(model, Charset(weights.character)).read(patches)]
+    ours = [text for text, _ in Recognizer(weights).read(patches)]
     theirs = [reader.recognize(page, [box], [], reformat=False)[0][1] for box in boxes]
     if ours != theirs:
         raise DataError(f"{name}: the Reader reads {theirs} where we read {ours}; nothing was installed")
@@ -152,6 +162,7 @@ def main() -> None:
     parser.add_argument("--name", default="finetuned", help="the Reader's recog_network (default: %(default)s)")
     parser.add_argument("--easyocr-dir", type=Path, default=default_easyocr_dir(), help="default: %(default)s")
     arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", message="'pin_memory' argument")  # EasyOCR asks for it on a CPU too
     for path in export(arguments.checkpoint, arguments.name, arguments.easyocr_dir):
         print(path)
     print(f'The Reader gives our logits and texts: easyocr.Reader({LANGUAGES}, recog_network="{arguments.name}")')

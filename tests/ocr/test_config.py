@@ -34,6 +34,10 @@ def test_korean_g2_yaml_says_the_defaults() -> None:
     assert load_config(CONFIGS / "korean_g2.yaml") == Config()
 
 
+def test_quickstart_yaml_loads() -> None:
+    assert load_config(CONFIGS / "quickstart.yaml").baseline_model == "english_g2"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -90,13 +90,13 @@ def test_a_missing_tensor_is_named(config: Config, tmp_path: Path) -> None:
 def test_a_checkpoint_gives_back_what_it_took(config: Config, tmp_path: Path) -> None:
     config = changed(config, character="0123456789", output_channel=16, hidden_size=8, continue_from=None)
     charset = charset_of(config.character)
-    model = build_model(Network(1, 16, 8), charset.num_classes)
+    model = build_model(Network(64, 1, 16, 8), charset.num_classes)
     optimizer = make_optimizer(model, config)
     torch.autograd.backward(model(torch.randn(2, 1, 64, 64), None).sum())
     optimizer.step()
     save_checkpoint(tmp_path, config, weights_of(model, config, charset), optimizer, Progress(7, 90.0, 0.9, 12.5))
 
-    again = build_model(Network(1, 16, 8), charset.num_classes)
+    again = build_model(Network(64, 1, 16, 8), charset.num_classes)
     again_optimizer = make_optimizer(again, config)
     assert resume(tmp_path, config, again, again_optimizer) == Progress(7, 90.0, 0.9, 12.5)
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))

@@ -115,8 +115,8 @@ def test_targets_are_the_classes_of_the_text_padded_with_blanks(tmp_path: Path, 
         ({"batch_max_length": 2}, {USED: 2, "longer than batch_max_length": 1}),
         ({"img_width": 128}, {USED: 2, "wider than img_width": 1}),
         ({"batch_max_length": 2, "data_filtering_off": True}, {USED: 3}),
-        ({"character": "12", "data_filtering_off": True}, {USED: 2, "too narrow for its text": 1}),
-        ({"total_data_usage_ratio": 1e-9}, {"left out by total_data_usage_ratio": 3}),
+        ({"character": "12", "data_filtering_off": True}, {USED: 2, "no character of the alphabet": 1}),
+        ({"total_data_usage_ratio": 1e-9}, {USED: 3}),  # of the training samples
     ],
 )
 def test_what_is_refused_is_counted_by_reason(

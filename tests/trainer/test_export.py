@@ -107,3 +107,10 @@ def test_the_alphabet_is_written_by_a_yaml_writer(tmp_path: Path) -> None:
     korean_weights(tmp_path / "best.pth", character=character)
     _, _, settings = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
     assert yaml.safe_load(settings.read_text(encoding="utf-8"))["character_list"] == character
+
+
+def test_another_height_travels_in_the_export(tmp_path: Path) -> None:
+    korean_weights(tmp_path / "best.pth", character="0123456789,.", img_height=32)
+    _, _, settings = export(tmp_path / "best.pth", "low", tmp_path / "EasyOCR")
+    assert yaml.safe_load(settings.read_text(encoding="utf-8"))["imgH"] == 32
+    assert Recognizer.load(tmp_path / "EasyOCR" / "model" / "low.pth").img_height == 32
