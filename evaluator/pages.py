@@ -18,7 +18,7 @@ import numpy as np
 import webdataset as wds
 
 from ocr.errors import DataError
-from ocr.page import Page, Word, clip, page_from_json
+from ocr.page import Page, Word, clip, decode_image, page_from_json
 
 
 class UnreadablePage(Exception):
@@ -80,12 +80,7 @@ def decode_page(jpg: bytes | None, label: Page) -> PageImage:
     """
     if jpg is None:
         raise UnreadablePage("no page image (.jpg) in the sample")
-    encoded = np.frombuffer(jpg, np.uint8)
-    try:
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        grey = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise UnreadablePage(f"the page image cannot be decoded ({error.err})") from error
+    bgr, grey = decode_image(jpg, color=True), decode_image(jpg, color=False)
     if bgr is None or grey is None:
         raise UnreadablePage("the page image cannot be decoded")
     height, width = grey.shape

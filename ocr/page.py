@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import msgspec
 import numpy as np
+
+JPEG_BEGINS, JPEG_SCAN, JPEG_ENDS = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in page pixels; x1 and y1 lie one past the last pixel."""
@@ -43,6 +46,22 @@ def clip(box: Box, width: int, height: int) -> Box | None:
     x0, y0, x1, y1 = box
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def decode_image(content: bytes, color: bool) -> np.ndarray | None:
+    """The pixels of a page's image file, uint8 grey (H, W) or BGR (H, W, 3); None where there are none, or not all.
+
+    Grey is the JPEG's own luma, as EasyOCR reads it from a file. Boxes are of the pixels as they are stored, so an
+    orientation tag does not turn the page. A JPEG without an end after its last scan was cut off: OpenCV 4 would fill
+    the rest of the page with grey.
+    """
+    if content.startswith(JPEG_BEGINS) and content.rfind(JPEG_ENDS) < content.rfind(JPEG_SCAN):
+        return None
+    flags = (cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:  # no bytes at all, or a size beyond OpenCV's limit
+        return None
 
 
 def crop(image: np.ndarray, box: Box) -> np.ndarray:

@@ -38,7 +38,10 @@ class AiHubLabel(msgspec.Struct, frozen=True):
 
 def read_label(content: bytes) -> AiHubLabel:
     """Parse a label file, with or without a byte order mark. Raises ValueError where it is none."""
-    return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=AiHubLabel)
+    try:
+        return msgspec.json.decode(content.removeprefix(codecs.BOM_UTF8), type=AiHubLabel)
+    except msgspec.DecodeError as error:  # a ValueError itself only from msgspec 0.19 on
+        raise ValueError(str(error)) from error
 
 
 def to_page(label: AiHubLabel, stem: str, width: int, height: int) -> tuple[Page, Counter[str]]:

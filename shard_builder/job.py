@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from ocr.errors import DataError
-from ocr.page import Page, Word, crop, page_to_json
+from ocr.page import Page, Word, crop, decode_image, page_to_json
 from ocr.shards import Sample, write_shard
 from shard_builder.aihub import read_label, to_page
 from shard_builder.commits import WRITTEN, Commit, write_commit
@@ -33,8 +33,6 @@ VERTICAL = "vertical"
 BROKEN_ENTRY = "broken entry"
 BAD_IMAGE = "image not decodable"
 BAD_LABEL = "label not readable"
-
-JPEG_BEGINS, JPEG_SCAN, JPEG_ENDS = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -132,7 +130,7 @@ def read_page(source: PageSource, rgb: bool) -> tuple[bytes, np.ndarray, Page, C
         image_bytes, label_bytes = read_entry(source.image), read_entry(source.label)
     except DataError as error:
         raise PageRefused(BROKEN_ENTRY, str(error)) from error
-    image = decode(image_bytes, rgb)
+    image = decode_image(image_bytes, color=rgb)
     if image is None:
         raise PageRefused(BAD_IMAGE, f"{source.image.place}: {BAD_IMAGE}: damaged, cut off, or no JPEG")
     try:
@@ -141,21 +139,6 @@ def read_page(source: PageSource, rgb: bool) -> tuple[bytes, np.ndarray, Page, C
         raise PageRefused(BAD_LABEL, f"{source.label.place}: {BAD_LABEL}: {error}") from error
     height, width = image.shape[:2]
     return image_bytes, image, *to_page(label, source.key, width, height)
-
-
-def decode(content: bytes, rgb: bool) -> np.ndarray | None:
-    """The pixels of an image file; None where there are none, or not all.
-
-    A JPEG without an end after its last scan was cut off: OpenCV 4 would fill the rest of the page with grey.
-    """
-    if content.startswith(JPEG_BEGINS) and content.rfind(JPEG_ENDS) < content.rfind(JPEG_SCAN):
-        return None
-    # Boxes are of the pixels as they are stored; an orientation tag must not turn the page under them.
-    flags = (cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:  # no bytes at all, or a size beyond OpenCV's limit
-        return None
 
 
 def encode(patch: np.ndarray) -> bytes:

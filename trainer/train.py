@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from time import monotonic
 
 import msgspec
@@ -75,9 +76,8 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     if process.is_main:
         save_config(config, folder / "config.yaml")
         print(f"Total number of trainable parameters: {num_trainable(model):,}")
-        print(
-            f"{len(shards)} training shards, {len(validation_shards)} validation shards, {process.device}", flush=True
-        )
+        where = f"{process.num_ranks} processes on {process.device.type}"
+        print(f"{len(shards)} training shards, {len(validation_shards)} validation shards, {where}", flush=True)
     return run
 
 
@@ -102,7 +102,7 @@ def iterate(run: Run) -> None:
         state.iteration += 1
         if state.iteration % config.val_period and state.iteration < config.n_iter:
             continue
-        training_loss = float(losses) / (state.iteration - start_iteration)
+        training_loss = fmean(gathered(float(losses), process)) / (state.iteration - start_iteration)
         if not math.isfinite(training_loss):
             raise DataError(
                 f"iteration {state.iteration}: the training loss is {training_loss}; lower lr or grad_clip, or start "
