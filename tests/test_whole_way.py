@@ -20,15 +20,20 @@ from ocr.recognizer import Recognizer
 from ocr.shards import find_shards
 
 ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
 NUM_PAGES = 2
 
 
+SMALL = f"""train_images=4 val_images=2 eval_images={NUM_PAGES} continue_from=english_g2 new_prediction=True adam=True
+lr=0.001 workers=1 batch_size=8 n_iter=8 val_period=4 baseline_model=english_g2""".split()
+
+
 def command(*arguments: object, folder: Path) -> str:
-    """Run `python …` as a user does, in `folder`; gives what it printed."""
+    """Run a command as a user does, in `folder`, with this Python's programs first; gives what it printed."""
     result = subprocess.run(
-        [sys.executable, *map(str, arguments)],
+        [*map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         timeout=400,
@@ -40,24 +45,19 @@ def command(*arguments: object, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where every command of the README has run once, on a small data set and for a few iterations."""
+    """A folder where the five steps have run once, on a small data set and for a few iterations."""
     folder = tmp_path_factory.mktemp("world")
-    (folder / "small.yaml").write_text(
-        "{experiment_name: small, train_data: shards/training, val_data: shards/validation,\n"
-        f" train_images: 4, val_images: 2, eval_images: {NUM_PAGES}, continue_from: english_g2, new_prediction: True,\n"
-        " adam: True, lr: 0.001, workers: 1, batch_size: 8, n_iter: 8, val_period: 4, baseline_model: english_g2}\n",
-        encoding="utf-8",
-    )
-    config = ("--config", "small.yaml")
     draw = ROOT / "scripts" / "make_synthetic_dataset.py"
-    command(draw, "dataset", "--training", 4, "--validation", 4, "--scale", 0.3, folder=folder)
-    command("-m", "shard_builder", *config, "--dataset", "dataset", "--out", "shards", folder=folder)
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
-    command(*torchrun, "-m", "trainer", *config, "--easyocr-dir", "EasyOCR", folder=folder)
-    weights = "saved_models/small/last.pth"
-    command("-m", "trainer.export", "--checkpoint", weights, "--easyocr-dir", "EasyOCR", folder=folder)
-    evaluate = ("-m", "evaluator", *config, "--eval_set", "shards/evaluation", "--baseline", "--finetuned")
-    (folder / "table.txt").write_text(command(*evaluate, "--easyocr-dir", "EasyOCR", folder=folder), encoding="utf-8")
+    command("python", draw, "dataset", "--training", 4, "--validation", 4, "--scale", 0.3, folder=folder)
+    command("bash", SCRIPTS / "step2_prepare_dataset.sh", "--dataset=dataset", *SMALL, folder=folder)
+    config, easyocr_dir = ROOT / "configs" / "korean_g2.yaml", ("--easyocr-dir", "EasyOCR")
+    torchrun = ("torchrun", "--standalone", "--nproc-per-node", 2, "-m", "trainer", "--config", config)
+    command(*torchrun, *easyocr_dir, *SMALL, folder=folder)
+    printed = command("bash", SCRIPTS / "step3_train.sh", *easyocr_dir, *SMALL, folder=folder)
+    assert "already trained for 8 iterations" in printed
+    command("bash", SCRIPTS / "step4_set_finetuned_model.sh", *easyocr_dir, folder=folder)
+    printed = command("bash", SCRIPTS / "step5_evaluate.sh", *easyocr_dir, *SMALL, folder=folder)
+    (folder / "table.txt").write_text(printed, encoding="utf-8")
     return folder
 
 
@@ -88,7 +88,7 @@ def test_no_page_is_in_two_splits(world: Path) -> None:
 
 
 def test_two_ranks_wrote_one_log(world: Path) -> None:
-    log = (world / "saved_models" / "small" / "log_train.txt").read_text(encoding="utf-8")
+    log = (world / "saved_models" / "korean_g2" / "log_train.txt").read_text(encoding="utf-8")
     assert [line for line in log.splitlines() if line.startswith("[")] == ["[4/8]", "[8/8]"]
 
 
@@ -102,7 +102,7 @@ def test_the_reader_gives_the_texts_of_our_recognizer(world: Path) -> None:
         download_enabled=False,
         quantize=False,
     )
-    recognizer = Recognizer.load(world / "saved_models" / "small" / "last.pth")
+    recognizer = Recognizer.load(world / "saved_models" / "korean_g2" / "best_norm_ed.pth")
     grey, _ = evaluation_pages(world)[0]
     readings = [reading for reading in reader.readtext(grey) if is_upright(reading[0])]
     boxes = [(int(x0), int(y0), int(x1), int(y1)) for ((x0, y0), _, (x1, y1), _), _, _ in readings]
