@@ -25,14 +25,15 @@ def progress(items: Iterable[Item], name: str, unit: str, total: int | None = No
     if sys.stderr.isatty():
         yield from tqdm(items, desc=name, unit=f" {unit}", total=total)
         return
-    done, start, last_line = 0, monotonic(), monotonic()
+    done, shown, start, last_line = 0, -1, monotonic(), monotonic()
     for item in items:
         yield item
         done += 1
         if monotonic() - last_line >= LINE_SECONDS:
-            last_line = monotonic()
+            shown, last_line = done, monotonic()
             print_line(done, total, last_line - start, name, unit)
-    print_line(done, total, monotonic() - start, name, unit)
+    if shown != done:
+        print_line(done, total, monotonic() - start, name, unit)
 
 
 def print_line(done: int, total: int | None, seconds: float, name: str, unit: str) -> None:
