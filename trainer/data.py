@@ -50,8 +50,14 @@ class Recipe(msgspec.Struct, frozen=True):
     charset: Charset
 
     def text(self, text: str) -> str:
-        """The text that is trained and compared: lower case unless `sensitive`."""
+        """The text that readings are compared with: lower case unless `sensitive`."""
         return text if self.config.sensitive else text.lower()
+
+    def target(self, text: str) -> str:
+        """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
+        if not self.config.data_filtering_off:
+            return text
+        return "".join(character for character in text if character in self.charset.class_of)
 
     def patch(self, patch: np.ndarray) -> tuple[np.ndarray, int]:
         """(patch at img_height, the width it is padded to): in its own shape with `PAD`, stretched without."""
@@ -60,20 +66,20 @@ class Recipe(msgspec.Struct, frozen=True):
             return stretch(patch, config.img_height, config.img_width), config.img_width
         return fit(patch, config.img_height, config.contrast_adjust), reader_width(patch, config.img_height)
 
-    def refusal(self, key: str, text: str, width: int) -> str | None:
+    def refusal(self, key: str, target: str, width: int) -> str | None:
         """Why a sample is not trained on; None if it is."""
         config = self.config
         if zlib.crc32(key.encode()) >= config.total_data_usage_ratio * 2**32:
             return "left out by total_data_usage_ratio"
-        if not config.data_filtering_off and self.charset.missing(text):
+        if not config.data_filtering_off and self.charset.missing(target):
             return "character outside the alphabet"
-        if not config.data_filtering_off and len(text) > config.batch_max_length:
+        if not config.data_filtering_off and len(target) > config.batch_max_length:
             return "longer than batch_max_length"
         if width > config.img_width:
             return "wider than img_width"
-        if not text:
+        if not target:
             return "no character of the alphabet"
-        if num_ctc_steps(text) > num_steps(width):
+        if num_ctc_steps(target) > num_steps(width):
             return "too narrow for its text"
         return None
 
@@ -180,11 +186,10 @@ def to_examples(samples: Iterable[dict[str, Any]], recipe: Recipe) -> Iterator[E
     for sample in samples:
         key, place = sample["__key__"], f"{sample['__url__']}: {sample['__key__']}"
         text = recipe.text(decode_text(sample, place))
-        if recipe.config.data_filtering_off:
-            text = "".join(character for character in text if character in recipe.charset.class_of)
+        target = recipe.target(text)
         patch, width = recipe.patch(decode_patch(sample, place, recipe.config.rgb))
-        refusal = recipe.refusal(key, text, width)
-        classes = [] if refusal else recipe.charset.encode(text)
+        refusal = recipe.refusal(key, target, width)
+        classes = [] if refusal else recipe.charset.encode(target)
         yield Example(key, text, patch, width, classes, refusal or USED)
 
 
@@ -192,7 +197,7 @@ def decode_text(sample: dict[str, Any], place: str) -> str:
     try:
         return str(sample["txt"], encoding="utf-8")
     except (KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{place}: no readable text ({error}); verify the shard or build it again") from error
+        raise DataError(f"{place}: no readable text ({error}); build the shard again") from error
 
 
 def decode_patch(sample: dict[str, Any], place: str, rgb: bool) -> np.ndarray:
@@ -201,7 +206,7 @@ def decode_patch(sample: dict[str, Any], place: str, rgb: bool) -> np.ndarray:
     flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
     patch = cv2.imdecode(encoded, flag | cv2.IMREAD_IGNORE_ORIENTATION) if len(encoded) else None
     if patch is None:
-        raise DataError(f"{place}: no readable patch; verify the shard or build it again")
+        raise DataError(f"{place}: no readable patch; build the shard again")
     return patch[:, :, ::-1] if rgb else patch
 
 

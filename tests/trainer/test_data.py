@@ -129,6 +129,14 @@ def test_what_is_refused_is_counted_by_reason(
     assert found == fates
 
 
+def test_without_filtering_the_alphabet_is_trained_and_the_whole_text_compared(tmp_path: Path, config: Config) -> None:
+    shards = shard_of(tmp_path, "12,345")
+    unfiltered = changed(config, character="2345", data_filtering_off=True)
+    (batch,) = validation_batches(shards, recipe(unfiltered), process())
+    assert batch.targets.tolist() == [[1, 2, 3, 4]]
+    assert batch.texts == ["12,345"]
+
+
 def test_ctc_needs_more_steps_than_a_narrow_patch_has(tmp_path: Path, config: Config) -> None:
     text = "1" * 20
     write_shard(tmp_path / "000000.tar", [sample("word-0", text, drawn("1"))])
