@@ -15,8 +15,10 @@ install() {
     fi
     # The stamp says what is installed: the declared dependencies and the extras. A changed setup.cfg installs again.
     local stamp=".venv/installed-$1"
-    if [ ! -x .venv/bin/python ]; then
-        "$python" -m venv .venv
+    if [ ! -x .venv/bin/pip ] && ! "$python" -m venv .venv; then
+        rm -rf .venv
+        echo "error: $python cannot make a virtual environment; set PYTHON to one that can, such as uv's or conda's" >&2
+        exit 2
     fi
     if [ ! -f "$stamp" ] || [ setup.cfg -nt "$stamp" ]; then
         echo "Installing into .venv (a few minutes; torch is large) …"
