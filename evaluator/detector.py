@@ -27,7 +27,7 @@ SETTINGS: dict[str, float] = {
 """Every setting of `Reader.detect`, so that a change of EasyOCR's defaults changes no score.
 
 Chosen by detection F1 on synthetic pages with loose labels, 1,674 words at 150 dpi and 357 at 300 dpi. width_ths
-0.5 (EasyOCR's): 0.42 and 0.31; 0.0: 0.91 and 0.90. add_margin from 0.03 to 0.1 (EasyOCR's): equal within 0.01; 0.2:
+0.5 (EasyOCR's): 0.42 and 0.31; 0.0: 0.91 and 0.90. add_margin from 0.05 to 0.1 (EasyOCR's): equal within 0.01; 0.2:
 0.87 and 0.86. min_size 20 (EasyOCR's) costs nothing there, but 0.09 at 75 dpi, where words are no larger.
 """
 

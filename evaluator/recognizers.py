@@ -15,6 +15,7 @@ import yaml
 from evaluator.detector import Detection
 from ocr.errors import DataError, UsageError
 from ocr.patch import IMG_HEIGHT
+from ocr.reader import load_reader
 from ocr.recognizer import read_torch_file
 from ocr.weights import find_weights
 
@@ -46,7 +47,7 @@ def load_baseline(model: str, easyocr_dir: Path, device: str) -> ReaderRecognize
     if model not in LANGUAGES:
         raise UsageError(f"baseline_model: {model!r} is not one of {', '.join(LANGUAGES)}")
     find_weights(model, easyocr_dir)
-    reader = make_reader(model, LANGUAGES[model], easyocr_dir, device)
+    reader = load_reader(model, LANGUAGES[model], easyocr_dir, device)
     return ReaderRecognizer(model, LANGUAGES[model], reader, IMG_HEIGHT)
 
 
@@ -60,7 +61,7 @@ def load_finetuned(name: str, easyocr_dir: Path, device: str) -> ReaderRecognize
     read_torch_file(weights_path)  # The Reader unpickles whatever it is given; this refuses all but tensors.
     model = read_model_yaml(yaml_path)
     try:
-        reader = make_reader(name, model.languages, easyocr_dir, device)
+        reader = load_reader(name, model.languages, easyocr_dir, device)
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"{weights_path}: EasyOCR cannot load it ({reason}); export it again") from error
@@ -72,20 +73,6 @@ def read_model_yaml(path: Path) -> ModelYaml:
         return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), ModelYaml)
     except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise DataError(f"{path}: not a model of EasyOCR: {' '.join(str(error).split())}; export it again") from error
-
-
-def make_reader(name: str, languages: tuple[str, ...], easyocr_dir: Path, device: str) -> easyocr.Reader:
-    return easyocr.Reader(
-        list(languages),
-        gpu=device,
-        model_storage_directory=str(easyocr_dir / "model"),
-        user_network_directory=str(easyocr_dir / "user_network"),
-        recog_network=name,
-        detector=False,
-        download_enabled=False,
-        verbose=False,
-        quantize=False,  # int8 is the Reader's default on a CPU alone: scores would depend on the machine.
-    )
 
 
 def read_boxes(recognizer: ReaderRecognizer, grey: np.ndarray, detection: Detection) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 
-# torch's OpenMP threads wait for each other by spinning, on a core that a loader worker or another job may need: with
-# one of two cores busy, training ran at 12 instead of 17 patches/s, and small networks up to 30 times slower. A short
-# spin costs nothing on a quiet machine. It must be set before torch is imported; every command imports `ocr` first.
+# torch's OpenMP threads wait for each other by spinning, on a core that a loader worker or another job may need. With
+# one of two cores busy, training at width 192 ran at 17 instead of 12 patches/s; on a quiet machine a short spin costs
+# nothing. libgomp reads this when torch is first imported, so the rooms that use torch import `ocr` in their __init__.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
@@ -23,7 +24,7 @@ class Charset:
     """
 
     def __init__(self, characters: str) -> None:
-        doubled = sorted({character for character in characters if characters.count(character) > 1})
+        doubled = sorted(character for character, number in Counter(characters).items() if number > 1)
         if not characters:
             raise UsageError("character: the alphabet is empty; name one (korean_g2) or write its characters")
         if doubled:

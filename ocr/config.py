@@ -136,8 +136,8 @@ def parse_override(override: str) -> tuple[str, Any]:
     key, equals, value = override.partition("=")
     if not equals:
         raise UsageError(f"command line: {override!r} is not key=value")
-    if Config.__annotations__.get(key, "").startswith("str"):
-        return key, value
+    if isinstance(getattr(Config(), key, None), str):  # text stays text: experiment_name=2001, Transformation=None
+        return key, value or None
     try:
         return key, yaml.load(value, Loader=NumberLoader)
     except yaml.YAMLError as error:

@@ -18,8 +18,11 @@ from ocr.weights import RECOGNIZERS, find_weights
 
 LAST_NAME = "last.pth"
 CHECKPOINT_FORMAT = "recognizer-checkpoint/1"
-FREE_TO_CHANGE = {"n_iter", "val_period", "show_number", "workers", "val_data", "continue_from", "baseline_model"}
-"""Config keys that a resumed run may have changed: what is learned from a batch does not depend on them."""
+FREE_TO_CHANGE = {
+    *("n_iter", "val_period", "show_number", "workers", "continue_from", "strict", "new_prediction"),
+    *("val_data", "val_images", "eval_images", "baseline_model"),
+}
+"""Config keys that a resumed run may have changed: what it learns from here on does not depend on them."""
 
 
 class Progress(msgspec.Struct):
@@ -57,6 +60,11 @@ def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> nn.Mo
     weights = read_weights(path)
     if config.new_prediction:
         weights = with_new_prediction(weights, charset, model, path)
+    elif not weights.character and config.strict:
+        raise UsageError(
+            f"{path}: does not say its alphabet, and in another order it would read garbage; keep the "
+            f"user_network/{path.stem}.yaml of its export beside it, or set strict: False if it is `character`"
+        )
     elif weights.character and weights.character != charset.characters:
         raise UsageError(
             f"{path}: its alphabet ({len(weights.character)} characters) is not the config's `character` "
@@ -119,13 +127,8 @@ def save_checkpoint(
 
 
 def resume(folder: Path, config: Config, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Go on where `last.pth` in the run's folder ends; without one, start.
-
-    Raises UsageError where the folder holds a run of another config.
-    """
+    """Go on where `last.pth` in the run's folder ends. Raises UsageError where that is a run of another config."""
     path = folder / LAST_NAME
-    if not path.exists():
-        return Progress()
     content = read_torch_file(path)
     if content.get("format") != CHECKPOINT_FORMAT:
         raise DataError(f"{path}: not a checkpoint; remove it or choose another experiment_name")

@@ -35,7 +35,7 @@ from ocr.errors import DataError
 from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch
 from trainer.distributed import Process
 
-SHUFFLE_SAMPLES = 5_000  # 15 MB of encoded patches; on shards shuffled inside, 134 pages meet in a batch of 256
+SHUFFLE_SAMPLES = 5_000  # encoded, 3 to 4 KB each
 WINDOW_BATCHES = 32  # samples of this many batches are sorted by width and cut into batches of similar width
 HOPELESS_SAMPLES = 50_000  # this many refused in a row, and nothing in the shards fits the config
 WIDEST_BATCH = 640  # validation batches wider than this get smaller, so that their memory does not grow

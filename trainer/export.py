@@ -24,7 +24,8 @@ import yaml
 from ocr.errors import DataError, UsageError, run_command
 from ocr.files import written_whole
 from ocr.patch import fit, pad_batch, reader_width, to_input
-from ocr.recognizer import Recognizer, Weights, load_model, read_weights
+from ocr.reader import load_reader
+from ocr.recognizer import Recognizer, Weights, read_weights
 from ocr.weights import RECOGNIZERS, default_easyocr_dir
 
 LANGUAGES = ["ko", "en"]
@@ -62,7 +63,9 @@ def check_name(name: str, easyocr_dir: Path) -> None:
     if not name.isidentifier() or name in {"standard", *RECOGNIZERS}:
         raise UsageError(f"--name: {name!r} must be a Python name and none of EasyOCR's own models")
     found = importlib.util.find_spec(name)
-    if found and found.origin != str(easyocr_dir / "user_network" / f"{name}.py"):
+    # A folder of that name is found too, without an origin; it does not win over a file.
+    own = (easyocr_dir / "user_network" / f"{name}.py").resolve()
+    if found and found.origin and Path(found.origin).resolve() != own:
         raise UsageError(f"--name: the Python module {found.origin} would be loaded instead of it; choose another")
 
 
@@ -89,51 +92,36 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
 
 
 def compare_with_reader(weights: Weights, name: str, folder: Path) -> None:
-    """Load the files with EasyOCR's Reader and hold its logits and texts against ours. Raises DataError."""
-    img_height_before = easyocr_globals.imgH  # a Reader of a custom network sets it for all Readers of the process
+    """Load the files with EasyOCR's Reader and hold its logits and texts against ours. Raises DataError.
+
+    Leaves no trace in this process of a Reader on these files: its search path, its module, and the height that a
+    Reader of a custom network sets for all of them.
+    """
+    search_path, img_height = list(sys.path), easyocr_globals.imgH
     try:
-        compare(weights, name, load_reader(name, folder))
+        compare(Recognizer(weights), weights.character, name, load_reader(name, LANGUAGES, folder))
     finally:
-        easyocr_globals.imgH = img_height_before
+        sys.path[:], easyocr_globals.imgH = search_path, img_height
+        sys.modules.pop(name, None)
 
 
-def compare(weights: Weights, name: str, reader: easyocr.Reader) -> None:
-    if reader.character != weights.character:
+def compare(ours: Recognizer, character: str, name: str, reader: easyocr.Reader) -> None:
+    if reader.character != character:
         raise DataError(f"{name}.yaml: the alphabet did not survive YAML; this is a defect, nothing was installed")
-    model, theirs_model = load_model(weights), reader.recognizer.eval()
     page, boxes = sample_page()
     patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
+    their_model = reader.recognizer.eval()  # the Reader itself does so only when it reads
     for patch in patches:
-        height = weights.network.img_height
-        inputs = to_input(torch.from_numpy(pad_batch([fit(patch, height)], reader_width(patch, height))))
+        batch = pad_batch([fit(patch, ours.img_height)], reader_width(patch, ours.img_height))
         with torch.inference_mode():
-            difference = float((model(inputs, None) - theirs_model(inputs, None)).abs().max())
+            theirs_BTC = their_model(to_input(torch.from_numpy(batch)), None)
+        difference = float((ours.logits(batch) - theirs_BTC).abs().max())
         if not difference <= LOGITS_TOLERANCE:
             raise DataError(f"{name}: the Reader's logits differ from ours by {difference:.2g}; nothing was installed")
-    ours = [text for text, _ in Recognizer(weights).read(patches)]
-    theirs = [reader.recognize(page, [box], [], reformat=False)[0][1] for box in boxes]
-    if ours != theirs:
-        raise DataError(f"{name}: the Reader reads {theirs} where we read {ours}; nothing was installed")
-
-
-def load_reader(name: str, folder: Path) -> easyocr.Reader:
-    """A Reader on the files in `folder`, on the CPU; leaves no trace of the folder in this process."""
-    search_path = list(sys.path)
-    try:
-        return easyocr.Reader(
-            LANGUAGES,
-            gpu=False,
-            recog_network=name,
-            model_storage_directory=str(folder / "model"),
-            user_network_directory=str(folder / "user_network"),
-            detector=False,
-            download_enabled=False,
-            quantize=False,
-            verbose=False,
-        )
-    finally:
-        sys.path[:] = search_path
-        sys.modules.pop(name, None)
+    our_texts = [text for text, _ in ours.read(patches)]
+    their_texts = [reader.recognize(page, [box], [], reformat=False)[0][1] for box in boxes]
+    if our_texts != their_texts:
+        raise DataError(f"{name}: the Reader reads {their_texts}, we read {our_texts}; nothing was installed")
 
 
 def sample_page() -> tuple[np.ndarray, list[list[int]]]:

@@ -11,10 +11,7 @@ from ocr.config import Config
 
 
 def freeze(model: nn.Module, config: Config) -> list[nn.Module]:
-    """Take the parts that the config freezes out of training; gives them, so that they stay in evaluation mode.
-
-    Without that the running statistics of a frozen part's BatchNorm would still move.
-    """
+    """Take the parts that the config freezes out of training; gives them, to be kept in evaluation mode."""
     frozen = []
     if config.freeze_FeatureFxtraction:
         frozen.append(model.get_submodule("FeatureExtraction"))

@@ -19,10 +19,10 @@ from ocr.config import Config, save_config
 from ocr.errors import DataError, UsageError
 from ocr.patch import to_input
 from ocr.progress import progress as shown
-from ocr.recognizer import save_weights
+from ocr.recognizer import build_model, save_weights
 from ocr.shards import find_shards
 from ocr.weights import charset_of
-from trainer.checkpoint import Progress, resume, save_checkpoint, starting_model, weights_of
+from trainer.checkpoint import LAST_NAME, Progress, network_of, resume, save_checkpoint, starting_model, weights_of
 from trainer.data import Batch, Recipe, training_batches, validation_batches
 from trainer.distributed import Process, gathered, joined
 from trainer.log import append_line, counts_line, training_block
@@ -68,11 +68,16 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     shards = shards_of(config.train_data, config)
     validation_shards = shards_of(config.val_data, config)
     recipe = Recipe(config, charset_of(config.character))
-    model = starting_model(config, recipe.charset, easyocr_dir).to(process.device)
+    goes_on = (folder / LAST_NAME).exists()
+    if goes_on:
+        model = build_model(network_of(config), recipe.charset.num_classes)
+    else:
+        model = starting_model(config, recipe.charset, easyocr_dir)
+    model.to(process.device)
     frozen = freeze(model, config)
     optimizer = make_optimizer(model, config)
-    run = Run(recipe, process, folder, model, frozen, optimizer, Progress(), shards, validation_shards)
-    run.progress = resume(folder, config, model, optimizer)
+    progress = resume(folder, config, model, optimizer) if goes_on else Progress()
+    run = Run(recipe, process, folder, model, frozen, optimizer, progress, shards, validation_shards)
     if process.is_main:
         save_config(config, folder / "config.yaml")
         print(f"Total number of trainable parameters: {num_trainable(model):,}")
@@ -93,10 +98,8 @@ def iterate(run: Run) -> None:
     batches = training_batches(run.training_shards, run.recipe, process, state.iteration)
     losses, fates = torch.zeros((), device=process.device), Counter[str]()
     start_seconds, start_iteration = monotonic() - state.seconds, state.iteration
-    model.train()
+    to_training_mode(run)
     for batch in shown_on_main(batches, config.n_iter - state.iteration, process):
-        for part in run.frozen:
-            part.eval()
         losses += step(model, run.optimizer, batch, config, process)
         fates.update(batch.fates)
         state.iteration += 1
@@ -110,10 +113,18 @@ def iterate(run: Run) -> None:
             )
         validation = validation_batches(run.validation_shards, run.recipe, process)
         found = validate(run.model, validation, run.recipe, process, state.iteration)
+        to_training_mode(run)
         state.seconds = monotonic() - start_seconds
         keep(run, found, training_loss, sum(gathered(fates, process), Counter[str]()))
         losses.zero_()
         start_iteration = state.iteration
+
+
+def to_training_mode(run: Run) -> None:
+    """All but the frozen parts, whose BatchNorm statistics would move."""
+    run.model.train()
+    for part in run.frozen:
+        part.eval()
 
 
 def distributed(model: nn.Module, process: Process) -> nn.Module:

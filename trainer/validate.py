@@ -60,17 +60,15 @@ class Validation(msgspec.Struct):
 def validate(
     model: nn.Module, batches: Iterable[Batch], recipe: Recipe, process: Process, iteration: int
 ) -> Validation:
-    """Read this rank's validation batches and merge the sums of all ranks; the same result on every rank.
+    """Read this rank's validation batches and merge the sums of all ranks; leaves the model in evaluation mode.
 
     `show_number` examples are drawn by (iteration, key), so they change from one validation to the next and do not
     depend on the number of ranks. Raises DataError for a validation set without a word.
     """
     own = Validation()
-    was_training = model.training
     model.eval()
     for batch in batches:
         read_batch(model, batch, recipe, process, own, iteration)
-    model.train(was_training)
     merged = merge(gathered(own, process), recipe.config.show_number, iteration)
     if not merged.texts.num_pairs:
         raise DataError(f"{recipe.config.val_data}: holds no word to validate on; build more validation pages")

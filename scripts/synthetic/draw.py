@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ocr.page import Box
 from synthetic import fonts
 from synthetic.geometry import Geometry
-from synthetic.labels import Box
 from synthetic.sheet import VERTICAL_STEP, Rule, Seal, Sheet, Word
 
 Layer = NDArray[np.uint8]  # (H, W): how much ink there is, 0 to 255

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ocr.page import Box
 from synthetic.plan import PagePlan
 
-Box = tuple[int, int, int, int]
 Annotation = dict[str, Any]
 
 

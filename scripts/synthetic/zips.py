@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ocr.files import written_whole
 
 JUNK = {
     "__MACOSX/._02": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(58),
@@ -53,12 +54,5 @@ class AiHubZip:
 @contextmanager
 def create_zip(path: Path) -> Iterator[AiHubZip]:
     """Yield a new zip that bears its name only once it is whole."""
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with zipfile.ZipFile(unfinished, "w") as archive:
-            yield AiHubZip(archive)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with written_whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+        yield AiHubZip(archive)

@@ -111,6 +111,11 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     assert (config.lr, config.seed, config.character) == (0.5, 7, "가나")
 
 
+def test_text_on_the_command_line_stays_text() -> None:
+    config = load_config(None, ["experiment_name=2001-03-15", "batch_ratio=1", "Transformation=None", "continue_from="])
+    assert (config.experiment_name, config.batch_ratio, config.continue_from) == ("2001-03-15", "1", None)
+
+
 def test_a_saved_config_loads_unchanged(tmp_path: Path) -> None:
     config = msgspec.structs.replace(Config(), character=" !\"'가나", lr=0.001, adam=True, continue_from=None)
     save_config(config, tmp_path / "config.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -120,3 +121,9 @@ def write_dataset(dataset: Path, num_training: int, num_validation: int) -> Path
     write_half(dataset, "Training", made_pages("Training", num_training))
     write_half(dataset, "Validation", made_pages("Validation", num_validation))
     return dataset
+
+
+def sha256_of_tars(out: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.rglob("*.tar"))
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from tests.shard_builder.made_zips import (
     jpeg,
     label,
     made_pages,
+    sha256_of_tars,
     write_dataset,
     write_half,
     write_zip,
@@ -60,12 +60,6 @@ ODD_WORDS: list[tuple[object, object, str]] = [
 
 def odd_label() -> bytes:
     return label((xywh, text) for xywh, text, _ in ODD_WORDS)
-
-
-def sha256_of_tars(out: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.rglob("*.tar"))
-    }
 
 
 def samples(folder: Path) -> dict[str, dict[str, bytes]]:

@@ -19,11 +19,11 @@ from tests.shard_builder.made_zips import (
     jpeg,
     label,
     made_pages,
+    sha256_of_tars,
     write_dataset,
     write_half,
     write_zip,
 )
-from tests.shard_builder.test_build import sha256_of_tars
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("train_images=4", "val_images=2", "eval_images=2")

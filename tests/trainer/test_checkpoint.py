@@ -61,6 +61,15 @@ def test_without_strict_what_does_not_fit_starts_fresh(config: Config, tmp_path:
     assert tensors["SequenceModeling.0.linear.weight"].shape[0] == 32
 
 
+def test_an_alphabet_that_nobody_wrote_down_is_not_guessed(config: Config, tmp_path: Path) -> None:
+    torch.save({f"module.{name}": tensor for name, tensor in read_weights(ENGLISH).tensors.items()}, tmp_path / "a.pth")
+    unknown = changed(config, continue_from=str(tmp_path / "a.pth"))
+    with pytest.raises(UsageError, match=r"a.pth: does not say its alphabet, .* user_network/a.yaml .* strict: False"):
+        start(unknown, tmp_path)
+    trusted = start(changed(unknown, strict=False), tmp_path).state_dict()
+    assert torch.equal(trusted["Prediction.weight"], read_weights(ENGLISH).tensors["Prediction.weight"])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

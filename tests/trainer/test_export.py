@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,24 @@ import yaml
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.patch import to_input
+from ocr.reader import load_reader
 from ocr.recognizer import Recognizer, Weights, load_model, save_weights
 from ocr.weights import RECOGNIZERS, charset_of
 from tests.trainer.conftest import changed, drawn
 from trainer import export as export_module
 from trainer.checkpoint import starting_model, weights_of
-from trainer.export import export, load_reader
+from trainer.export import LANGUAGES, export
 
 KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
+
+
+@pytest.fixture(autouse=True)
+def no_trace_of_readers() -> Iterator[None]:
+    """A Reader adds its folder to the search path and its network to the modules, for the life of the process."""
+    search_path = list(sys.path)
+    yield
+    sys.path[:] = search_path
+    sys.modules.pop("fine", None)
 
 
 def korean_weights(path: Path, character: str = KOREAN, **values: object) -> Weights:
@@ -40,7 +52,7 @@ def test_the_reader_reads_what_the_recognizer_reads(tmp_path: Path) -> None:
         "user_network/fine.py",
         "user_network/fine.yaml",
     ]
-    reader = load_reader("fine", tmp_path / "EasyOCR")
+    reader = load_reader("fine", LANGUAGES, tmp_path / "EasyOCR")
     patch = drawn("3,000")
     inputs = to_input(torch.from_numpy(np.stack([np.pad(patch, ((12, 12), (0, 0)))])))
     with torch.inference_mode():
@@ -114,3 +126,10 @@ def test_another_height_travels_in_the_export(tmp_path: Path) -> None:
     _, _, settings = export(tmp_path / "best.pth", "low", tmp_path / "EasyOCR")
     assert yaml.safe_load(settings.read_text(encoding="utf-8"))["imgH"] == 32
     assert Recognizer.load(tmp_path / "EasyOCR" / "model" / "low.pth").img_height == 32
+
+
+def test_a_folder_of_the_name_is_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fine").mkdir()  # the seed project has a folder `finetuned`
+    monkeypatch.syspath_prepend(str(tmp_path))
+    korean_weights(tmp_path / "best.pth", character="가나")
+    assert len(export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")) == 3

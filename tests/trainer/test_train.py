@@ -12,7 +12,9 @@ import torch
 
 from ocr.config import Config, load_config, save_config
 from ocr.recognizer import read_weights
+from ocr.weights import charset_of
 from tests.trainer.conftest import SMALL, changed
+from trainer.checkpoint import starting_model
 from trainer.train import train
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +116,15 @@ def test_a_run_can_start_from_a_run(config: Config, tmp_path: Path) -> None:
     first = train(changed(config, n_iter=2), tmp_path / "saved", tmp_path / "EasyOCR")
     second = changed(config, experiment_name="second", continue_from=str(first / "best_accuracy.pth"), n_iter=2)
     assert (train(second, tmp_path / "saved", tmp_path / "EasyOCR") / "last.pth").exists()
+
+
+def test_a_frozen_part_stays_equal_to_the_bit_over_validations(config: Config, tmp_path: Path) -> None:
+    frozen = changed(config, freeze_FeatureFxtraction=True, **SMALL)
+    torch.manual_seed(frozen.seed)
+    before = starting_model(frozen, charset_of(frozen.character), tmp_path).state_dict()
+    after = read_weights(train(frozen, tmp_path / "saved", tmp_path / "EasyOCR") / "last.pth").tensors
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith("FeatureExtraction.")}
 
 
 def test_color_is_trained_where_asked(config: Config, tmp_path: Path) -> None:
