@@ -7,6 +7,10 @@ import msgspec
 import numpy as np
 
 JPEG_BEGINS, JPEG_SCAN, JPEG_ENDS = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, but for the three that are none
+PNG_BEGINS = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+MAX_PIXELS = 150_000_000
+"""An A3 sheet at 600 dpi has 70 million; a larger size in a file's header is damage or malice and would fill memory."""
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in page pixels; x1 and y1 lie one past the last pixel."""
@@ -48,14 +52,38 @@ def clip(box: Box, width: int, height: int) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
+def image_size(content: bytes) -> tuple[int, int] | None:
+    """(width, height) in pixels as the header of a JPEG or PNG says them; None where there is no such header.
+
+    JPEG: the markers before the scan are walked to the frame header (ITU T.81, B.2). PNG: IHDR comes first.
+    """
+    if content.startswith(PNG_BEGINS):
+        return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    if not content.startswith(JPEG_BEGINS):
+        return None
+    at = 2
+    while at + 9 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker in JPEG_FRAMES:
+            return int.from_bytes(content[at + 7 : at + 9], "big"), int.from_bytes(content[at + 5 : at + 7], "big")
+        # 0xFF may be repeated as fill; every other marker before the frame is followed by its length.
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return None
+
+
 def decode_image(content: bytes, color: bool) -> np.ndarray | None:
     """The pixels of a page's image file, uint8 grey (H, W) or BGR (H, W, 3); None where there are none, or not all.
+
+    None, too, for an image that says it has more than MAX_PIXELS.
 
     Grey is the JPEG's own luma, as EasyOCR reads it from a file. Boxes are of the pixels as they are stored, so an
     orientation tag does not turn the page. A JPEG without an end after its last scan was cut off: OpenCV 4 would fill
     the rest of the page with grey.
     """
     if content.startswith(JPEG_BEGINS) and content.rfind(JPEG_ENDS) < content.rfind(JPEG_SCAN):
+        return None
+    width, height = image_size(content) or (0, 0)
+    if width * height > MAX_PIXELS:
         return None
     flags = (cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE) | cv2.IMREAD_IGNORE_ORIENTATION
     try:

@@ -1,38 +1,42 @@
 """Shards: ordinary WebDataset tars, whole under their names, with a manifest beside them.
 
 A shard holds two members a sample, `<key>.<ext>` twice, next to each other. Tars are ustar with mtime 0 and a fixed
-owner, so the same samples give the same bytes and every tar reader takes them. `manifest.json` in the same folder is
-written last: it says what each shard holds and how many bytes it has.
+owner, so the same samples give the same bytes and every tar reader takes them. Beside each tar lies its index
+(ocr/index.py). `manifest.json` in the same folder is written last: it says what each shard holds and how many bytes
+it has.
 """
 
 from __future__ import annotations
 
 import glob
 import hashlib
-import io
-import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from braceexpand import braceexpand
 
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
+from ocr.index import BLOCK, Index, IndexRows, write_index
 
 MANIFEST_NAME = "manifest.json"
+TAR_RECORD = 20 * BLOCK  # a tar ends in at least two zero blocks and fills a record, as tar and tarfile leave it
 
 Sample = tuple[str, dict[str, bytes]]
 """(key, {extension: bytes}); the key is ASCII and holds no dot, because WebDataset cuts a name at its first dot."""
 
 
 class ShardRecord(msgspec.Struct, frozen=True):
-    """What one shard holds: `num_bytes` is the tar's size on disk, `sha256` its hex digest."""
+    """What one shard holds: `num_bytes` is the tar's size on disk, `sha256` its hex digest, widths are in pixels."""
 
     name: str
     num_samples: int
     num_bytes: int
     sha256: str
+    min_width: int
+    max_width: int
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,20 +57,54 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> ShardRecord:
-    """Write samples as one tar; it appears under `path` when it is whole."""
-    num_samples = 0
-    with written_whole(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    """Write samples as one tar and its index beside it; each appears under its name when it is whole."""
+    rows, sha256, at = IndexRows(), hashlib.sha256(), 0
+    with written_whole(path) as file:
         for key, members in samples:
-            num_samples += 1
+            blocks: list[bytes] = []
+            extents: dict[str, tuple[int, bytes]] = {}
+            end = at
             for extension, payload in members.items():
-                header = tarfile.TarInfo(f"{key}.{extension}")
-                header.size, header.mode = len(payload), 0o644
-                tar.addfile(header, io.BytesIO(payload))
-    with path.open("rb") as file:
-        sha256 = hashlib.sha256()
-        while block := file.read(1 << 20):
-            sha256.update(block)
-    return ShardRecord(path.name, num_samples, path.stat().st_size, sha256.hexdigest())
+                padding = bytes(-len(payload) % BLOCK)
+                blocks += (ustar_header(f"{key}.{extension}", len(payload)), payload, padding)
+                extents[extension] = (end + BLOCK, payload)
+                end += BLOCK + len(payload) + len(padding)
+            encoded = b"".join(blocks)
+            file.write(encoded)
+            sha256.update(encoded)
+            rows.add(at, end, extents)
+            at = end
+        end_mark = bytes(2 * BLOCK + -(at + 2 * BLOCK) % TAR_RECORD)
+        file.write(end_mark)
+        sha256.update(end_mark)
+    index = rows.index(at + len(end_mark), sha256.hexdigest())
+    write_index(path, index)
+    return record_of(path.name, index)
+
+
+def record_of(name: str, index: Index) -> ShardRecord:
+    widths = index.width if index.num_samples else np.zeros(1, np.uint32)
+    return ShardRecord(name, index.num_samples, index.tar_bytes, index.tar_sha256, int(widths.min()), int(widths.max()))
+
+
+# A ustar header (POSIX.1-1988): name 100, mode 8, uid 8, gid 8, size 12, mtime 12, checksum 8, type 1, link name 100,
+# magic and version 8, owner 32, group 32, device 16, prefix 155, unused 12. Only name, size and checksum ever differ.
+BEFORE_SIZE = b"0000644\0" + 2 * b"0000000\0"
+AFTER_CHECKSUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
+MTIME = b"00000000000\0"
+FIXED_SUM = sum(BEFORE_SIZE + MTIME + b" " * 8 + AFTER_CHECKSUM)
+
+
+def ustar_header(name: str, num_bytes: int) -> bytes:
+    """The 512 bytes before a member, as `tarfile` writes them for mtime 0 and no owner, ten times as fast.
+
+    Raises ValueError for a name that is not ASCII or longer than 100 characters, or 8 GiB and more.
+    """
+    encoded, size = name.encode("ascii"), b"%011o\0" % num_bytes
+    if len(encoded) > 100 or len(size) > 12:
+        raise ValueError(f"{name}, {num_bytes:,} bytes: does not fit a ustar header")
+    checksum = b"%06o\0 " % (FIXED_SUM + sum(encoded) + sum(size))
+    return b"".join((encoded.ljust(100, b"\0"), BEFORE_SIZE, size, MTIME, checksum, AFTER_CHECKSUM))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
