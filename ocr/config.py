@@ -35,6 +35,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     train_images: Count = 40_000
     val_images: Count = 2_000
     eval_images: Count = 500
+    # Shards
+    patch_format: Literal["jpg", "png"] = "jpg"
+    jpeg_quality: Annotated[int, msgspec.Meta(ge=1, le=100)] = 95
+    min_side: PositiveInt = 4
+    vertical_words: Literal["refuse", "keep"] = "refuse"
+    max_failed: Fraction = 0.01
+    engine: Literal["loky", "dask", "ray"] = "loky"
     # Data processing
     img_height: PositiveInt = 64
     img_width: PositiveInt = 1280

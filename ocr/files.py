@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 
 @contextmanager
@@ -14,11 +15,11 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears under `path` only when the block ends without an error.
 
     The bytes and the rename are on disk when the block has ended (fsync of the file and of its folder); an error
-    or a kill leaves whatever stood under `path` before. The temporary name starts with a dot and holds the process
-    id, so that no reader takes it for data and two writers do not meet.
+    or a kill leaves whatever stood under `path` before. The temporary name starts with a dot, so that no reader takes
+    it for data, and is drawn at random, so that two writers, on two machines even, do not meet.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    beside = path.with_name(f".{path.name}.tmp-{uuid4().hex[:12]}")
     try:
         with beside.open("wb") as file:
             yield file

@@ -39,19 +39,41 @@ class ShardRecord(msgspec.Struct, frozen=True):
     max_width: int
 
 
+class CategoryCounts(msgspec.Struct, frozen=True):
+    """What was written of one category of documents."""
+
+    pages: int
+    words: int
+
+
+class InputRecord(msgspec.Struct, frozen=True):
+    """A zip that shards were made of: `digest` is the SHA-256 over names, sizes and checksums of its directory."""
+
+    name: str
+    num_bytes: int
+    num_entries: int
+    digest: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What was written into one folder of shards, and what was left out, by reason.
 
-    `pages` and `words` map a fate ("written", or the reason of a refusal) to how many met it: their sums are what
-    the zips listed. `fingerprint` is a digest of the inputs and settings the shards are a function of; `missing`
-    counts the characters of written texts that the config's charset does not hold.
+    `pages` and `words` map a fate ("written", or the reason of a refusal) to how many met it: their sums are what the
+    zips listed. `characters` counts those of the written texts, `missing` the ones among them that the config's
+    charset does not hold. `fingerprint` is a digest of the inputs and settings the shards are a function of;
+    `worker_seconds` is the work of all workers together, the one value that differs from run to run.
     """
 
     split: str
     shards: tuple[ShardRecord, ...]
     pages: dict[str, int]
     words: dict[str, int]
+    characters: dict[str, int]
     missing: dict[str, int]
+    categories: dict[str, CategoryCounts]
+    worker_seconds: float
+    settings: dict[str, str | int | bool]
+    inputs: tuple[InputRecord, ...]
     fingerprint: str
     versions: dict[str, str]
 

@@ -8,17 +8,24 @@ from pathlib import Path
 
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
-from shard_builder.build import build
+from shard_builder.build import Part, build, build_part, dry_run, finalize
 from shard_builder.plan import SPLITS
 
 
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.workers < 1:
-        raise UsageError(f"--workers {arguments.workers}: at least one is needed")
+    part = part_of(arguments)
     config = load_config(arguments.config, arguments.overrides)
     splits = [split for split in SPLITS if getattr(arguments, split)] or SPLITS
-    build(config, arguments.dataset, arguments.out, splits, arguments.workers)
+    what = (config, arguments.dataset, arguments.out, splits, arguments.workers)
+    if arguments.dry_run:
+        dry_run(*what)
+    elif part:
+        build_part(*what, part)
+    elif arguments.finalize:
+        finalize(*what)
+    else:
+        build(*what)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,8 +43,28 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; as many as cores by default"
     )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and write nothing")
+    parser.add_argument("--num-jobs", type=int, metavar="N", help="share the build among N machines, a part each …")
+    parser.add_argument("--job-index", type=int, metavar="I", help="… and run part I of 0 to N-1, as in a Slurm array")
+    parser.add_argument("--finalize", action="store_true", help="when all parts are done: write the manifests")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="values that go before those of the config")
     return parser.parse_intermixed_args()
+
+
+def part_of(arguments: argparse.Namespace) -> Part | None:
+    """The part to run, None for all. Raises UsageError for options that do not fit together."""
+    num_jobs, index = arguments.num_jobs, arguments.job_index
+    if arguments.workers < 1:
+        raise UsageError(f"--workers {arguments.workers}: at least one is needed")
+    if (num_jobs is None) != (index is None):
+        raise UsageError("--num-jobs and --job-index go together")
+    if (num_jobs is not None) + arguments.finalize + arguments.dry_run > 1:
+        raise UsageError("--dry-run, --job-index and --finalize: one at a time")
+    if num_jobs is None:
+        return None
+    if not 0 <= index < num_jobs:
+        raise UsageError(f"--job-index {index}: not in 0 to {num_jobs - 1}")
+    return Part(index, num_jobs)
 
 
 if __name__ == "__main__":

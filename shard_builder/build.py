@@ -1,55 +1,86 @@
-"""The story: zips -> plan -> one job a shard, in as many processes as asked for -> manifest.
+"""The story: zips -> plan -> jobs, on whatever engine -> a manifest a split.
 
 Every page and word that the zips list is either written or counted under the reason it was not.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
+import platform
 import sys
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 
 import cv2
+import msgspec
 
 from ocr.config import Config
 from ocr.errors import DataError
 from ocr.progress import progress
-from ocr.shards import Manifest, read_manifest, write_manifest
-from shard_builder.commits import Commit, check_owner, claim, finished
-from shard_builder.job import Job, run_job
-from shard_builder.plan import FORMAT, NO_IMAGE, NO_LABEL, SplitPlan, plan_splits
-from shard_builder.report import print_split
+from ocr.shards import CategoryCounts, Manifest, read_manifest, write_manifest
+from shard_builder.commits import Commit, Failure, check_owner, claimed, finished, write_failures
+from shard_builder.engines import RunJobs, engine
+from shard_builder.job import run_job
+from shard_builder.listing import NO_IMAGE, NO_LABEL
+from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
+from shard_builder.report import print_plan, print_split
 
-MAX_FAILED = 0.01
-"""The share of a split's pages that may fail to read: the odd broken page is counted, a broken zip stops the build."""
+
+class Part(msgspec.Struct, frozen=True):
+    """Which of the jobs this process runs: every `num_jobs`-th, from `index` on."""
+
+    index: int
+    num_jobs: int
 
 
 def build(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
     """Write the shards and manifest of each split below `out`; finished shards of a run that was stopped are kept.
 
-    The shards are the same bytes for any number of workers. Prints a table a split on stdout, and progress and
-    warnings on stderr. Raises UsageError and DataError before anything is written where they can be foreseen, and
-    DataError, without a manifest, where more than MAX_FAILED of a split's pages cannot be read.
+    The shards are the same bytes for any number of workers and any engine. Prints a table a split on stdout, and
+    progress and warnings on stderr. Raises UsageError and DataError before anything is written where they can be
+    foreseen, and DataError, without a manifest, where more than the config's `max_failed` of a split's pages cannot be
+    read.
     """
-    plans = plan_splits(config, dataset, splits)
-    for plan in plans:
-        check_owner(split_folder(plan.split, config, out), plan.fingerprint)
-    characters = characters_of(config)
-    return {plan.split: build_split(plan, config, out, workers, characters) for plan in plans}
+    start = monotonic()
+    with engine(config.engine, workers) as run_jobs, ExitStack() as held:
+        plans = plan_splits(config, dataset, out, splits, run_jobs)
+        characters = characters_of(config)
+        claim(plans, held, shared=False)
+        todo = [job for plan in plans for job in todo_of(plan)]
+        run_all(config, plans, todo, run_jobs)
+        seconds = monotonic() - start if todo else None
+        return {plan.split: finish(config, plan, characters, seconds) for plan in plans}
 
 
-def split_folder(split: str, config: Config, out: Path) -> Path:
-    """Training and validation shards lie in the folder that the trainer selects by name."""
-    return out / split if split == "evaluation" else out / split / config.select_data
+def build_part(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int, part: Part) -> None:
+    """Run one part of the jobs, without a manifest; `finalize` writes it when all parts are done."""
+    with engine(config.engine, workers) as run_jobs, ExitStack() as held:
+        plans = plan_splits(config, dataset, out, splits, run_jobs)
+        claim(plans, held, shared=True)
+        jobs = [job for plan in plans for job in plan.jobs][part.index :: part.num_jobs]
+        todo = [job for job in jobs if not finished(job.folder, job.first_shard, accept_failures=False)]
+        run_all(config, plans, todo, run_jobs)
+    print(f"part {part.index} of {part.num_jobs}: {len(jobs)} groups of shards, {len(todo)} of them built now")
+
+
+def finalize(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
+    """Write the manifests of a build that ran in parts. Raises DataError where one is missing."""
+    with engine(config.engine, workers) as run_jobs, ExitStack() as held:
+        plans = plan_splits(config, dataset, out, splits, run_jobs)
+        characters = characters_of(config)
+        claim(plans, held, shared=False)
+        return {plan.split: finish(config, plan, characters, seconds=None) for plan in plans}
+
+
+def dry_run(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> None:
+    """Print what a build would do, as far as directories and labels tell; writes nothing."""
+    with engine(config.engine, workers) as run_jobs:
+        for plan in plan_splits(config, dataset, out, splits, run_jobs):
+            check_owner(plan.folder, plan.fingerprint)
+            print_plan(plan)
 
 
 def characters_of(config: Config) -> frozenset[str]:
@@ -60,26 +91,12 @@ def characters_of(config: Config) -> frozenset[str]:
     return frozenset(charset_of(config.character).characters)
 
 
-def build_split(plan: SplitPlan, config: Config, out: Path, workers: int, characters: frozenset[str]) -> Manifest:
-    start = monotonic()
-    folder = split_folder(plan.split, config, out)
-    claim(folder, plan.fingerprint)
-    warn_of_unpaired(plan)
-    jobs = [
-        Job(folder / f"{number:06d}.tar", plan.split, config.seed, config.rgb, pages)
-        for number, pages in enumerate(plan.shards())
-    ]
-    built = read_manifest(folder)
-    commits = {job.path: commit for job in jobs if (commit := finished(job.path, accept_failures=built is not None))}
-    todo = [job for job in jobs if job.path not in commits]
-    if commits and todo:
-        print(f"{plan.split}: {len(commits)} of {len(jobs)} shards are there already", file=sys.stderr)
-    commits |= {folder / commit.shard.name: commit for commit in run_jobs(plan, todo, workers)}
-    manifest = summarize(plan, [commits[job.path] for job in jobs], characters)
-    if manifest != built:
-        write_manifest(folder, manifest)
-    print_split(manifest, folder, monotonic() - start if todo else None)
-    return manifest
+def claim(plans: Sequence[SplitPlan], held: ExitStack, shared: bool) -> None:
+    for plan in plans:
+        check_owner(plan.folder, plan.fingerprint)
+        warn_of_unpaired(plan)
+    for plan in plans:
+        held.enter_context(claimed(plan.folder, plan.fingerprint, shared))
 
 
 def warn_of_unpaired(plan: SplitPlan) -> None:
@@ -91,85 +108,87 @@ def warn_of_unpaired(plan: SplitPlan) -> None:
         )
 
 
-def run_jobs(plan: SplitPlan, jobs: Sequence[Job], workers: int) -> list[Commit]:
-    """Run jobs and give their commits in the same order. Raises DataError as soon as too many pages failed."""
-    if not jobs:
-        return []
-    commits: list[Commit] = []
-
-    def pages_done(results: Iterable[Commit]) -> Iterator[str]:
-        for commit in results:
-            commits.append(commit)
-            check_failures(plan, commits)
-            yield from (page.key for page in jobs[len(commits) - 1].pages)
-
-    num_pages = sum(len(job.pages) for job in jobs)
-    with job_mapper(min(workers, len(jobs))) as map_jobs:
-        for _ in progress(pages_done(map_jobs(run_job, jobs)), plan.split, "pages", total=num_pages):
-            pass
-    if failures := [line for commit in commits for line in commit.failures]:
-        print(
-            f"{plan.split}: {len(failures)} pages cannot be read and are left out, the first: {failures[0]}",
-            file=sys.stderr,
-        )
-    return commits
+def todo_of(plan: SplitPlan) -> list[Job]:
+    """The jobs whose shards are not there yet."""
+    built = read_manifest(plan.folder) is not None
+    todo = [job for job in plan.jobs if not finished(job.folder, job.first_shard, accept_failures=built)]
+    if todo and len(todo) < len(plan.jobs):
+        there = len(plan.jobs) - len(todo)
+        print(f"{plan.split}: {there} of {len(plan.jobs)} groups of shards are there already", file=sys.stderr)
+    return todo
 
 
-def check_failures(plan: SplitPlan, commits: Sequence[Commit]) -> None:
-    failures = [line for commit in commits for line in commit.failures]
-    if len(failures) > MAX_FAILED * len(plan.pages):
+def run_all(config: Config, plans: Sequence[SplitPlan], todo: Sequence[Job], run_jobs: RunJobs) -> None:
+    """Run jobs of any split. Raises DataError as soon as too many pages of one failed."""
+    plan_of = {plan.split: plan for plan in plans}
+    failures: dict[str, list[Failure]] = defaultdict(list)
+
+    def pages_done() -> Iterator[None]:
+        for commit in run_jobs(run_job, todo):
+            failures[commit.split] += commit.failures
+            check_failures(config, plan_of[commit.split], failures[commit.split])
+            for _ in range(sum(commit.pages.values())):
+                yield
+
+    for _ in progress(pages_done(), "shards", "pages", total=sum(len(job.pages) for job in todo)):
+        pass
+
+
+def check_failures(config: Config, plan: SplitPlan, failures: Sequence[Failure]) -> None:
+    if len(failures) > config.max_failed * len(plan.pages):
+        write_failures(plan.folder, failures)
         raise DataError(
-            f"{failures[0]} ({plan.split}: {len(failures)} of {len(plan.pages)} pages so far cannot be read, more than "
-            f"{MAX_FAILED:.0%}; what is built stays, mend the zips and run again)"
+            f"{failures[0].detail} ({plan.split}: {len(failures)} of {len(plan.pages)} pages so far cannot be read, "
+            f"more than max_failed, {config.max_failed:.1%}; what is built stays, mend the zips and run again)"
         )
 
 
-MapJobs = Callable[[Callable[[Job], Commit], Iterable[Job]], Iterator[Commit]]
-
-
-@contextmanager
-def job_mapper(num_workers: int) -> Iterator[MapJobs]:
-    """Yield a `map` that keeps the order: the builtin for one worker, else that of a pool of spawned processes."""
-    if num_workers <= 1:
-        yield map
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(num_workers, mp_context=context, initializer=start_worker)
-    try:
-        yield pool.map
-    except BrokenProcessPool as error:
-        raise DataError("a worker was killed, perhaps for memory; run again with fewer --workers") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def start_worker() -> None:
-    """One core a worker; Ctrl-C ends it without a traceback, and so does the end of its parent, even by kill -9."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=exit_with_parent, daemon=True).start()
-
-
-def exit_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+def finish(config: Config, plan: SplitPlan, characters: frozenset[str], seconds: float | None) -> Manifest:
+    """Write a split's manifest from the commits of its jobs. Raises DataError where one is missing."""
+    done = [finished(job.folder, job.first_shard, accept_failures=True) for job in plan.jobs]
+    commits = [commit for commit in done if commit]
+    if len(commits) < len(plan.jobs):
+        raise DataError(
+            f"{plan.folder}: {len(plan.jobs) - len(commits):,} of {len(plan.jobs):,} groups of shards are missing, the "
+            f"first: {plan.jobs[done.index(None)].first_shard:06d}.tar; run every --job-index, then --finalize again"
+        )
+    failures = [failure for commit in commits for failure in commit.failures]
+    check_failures(config, plan, failures)
+    write_failures(plan.folder, failures)
+    manifest = summarize(plan, commits, characters)
+    if manifest != read_manifest(plan.folder):
+        write_manifest(plan.folder, manifest)
+    print_split(manifest, plan.folder, failures, seconds)
+    return manifest
 
 
 def summarize(plan: SplitPlan, commits: Sequence[Commit], characters: frozenset[str]) -> Manifest:
     """The manifest of a split from its commits, in the order of its shards."""
     pages, words, written = plan.left_out.copy(), Counter[str](), Counter[str]()
+    categories: dict[str, CategoryCounts] = defaultdict(lambda: CategoryCounts(0, 0))
     for commit in commits:
         pages.update(commit.pages)
         words.update(commit.words)
         written.update(commit.characters)
+        for name, counts in commit.categories.items():
+            before = categories[name]
+            categories[name] = CategoryCounts(before.pages + counts.pages, before.words + counts.words)
     return Manifest(
         split=plan.split,
-        shards=tuple(commit.shard for commit in commits),
+        shards=tuple(shard for commit in commits for shard in commit.shards),
         pages=dict(pages),
         words=dict(words),
+        characters=dict(written),
         missing={character: count for character, count in written.items() if character not in characters},
+        categories=dict(categories),
+        worker_seconds=round(sum(commit.seconds for commit in commits), 3),
+        settings=msgspec.to_builtins(plan.settings),
+        inputs=plan.inputs,
         fingerprint=plan.fingerprint,
-        versions={"format": FORMAT, "opencv": cv2.__version__},
+        versions={
+            "format": FORMAT,
+            "easyocr-korean-documents": version("easyocr-korean-documents"),
+            "opencv": cv2.__version__,
+            "python": platform.python_version(),
+        },
     )

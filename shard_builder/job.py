@@ -1,16 +1,17 @@
-"""One shard, from its pages in the zips to its tar: a pure function of its job, whichever process runs it.
+"""A group of shards, from their pages in the zips to their tars: a pure function of the job, whoever runs it.
 
 read    two entries of a zip, stored or deflated
 decode  uint8 (H, W), or (H, W, 3) BGR where the config says rgb
 crop    uint8 (h, w) or (h, w, 3), a view
-write   training, validation: a word's JPEG and text; evaluation: a page's own JPEG and its words
+write   training, validation: a word's patch and text, shuffled; evaluation: a page's own JPEG and its words
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from time import monotonic
 
 import cv2
 import msgspec
@@ -18,31 +19,23 @@ import numpy as np
 
 from ocr.errors import DataError
 from ocr.page import Page, Word, crop, decode_image, page_to_json
-from ocr.shards import Sample, write_shard
-from shard_builder.aihub import read_label, to_page
-from shard_builder.commits import WRITTEN, Commit, write_commit
-from shard_builder.plan import PageSource, seeded
+from ocr.shards import CategoryCounts, Sample, ShardRecord, write_shard
+from shard_builder.aihub import read_label
+from shard_builder.commits import Commit, Failure, write_commit
+from shard_builder.label import Label
+from shard_builder.listing import PageSource
+from shard_builder.plan import Job, even_parts, slots_of
+from shard_builder.scan import UNREADABLE, WRITTEN
+from shard_builder.settings import Settings
+from shard_builder.spill import Spill
+from shard_builder.words import IndexedWord, samples_of, words_of
 from shard_builder.zips import read_entry
 
-JPEG_QUALITY = 95
-MIN_SIDE = 4  # pixels; the smallest real words, single marks, measure 16
-VERTICAL_RATIO = 1.5  # height / width; 0.6 % of the words run from top to bottom, in form cells
-
-TOO_SMALL = "below 4 px a side"
-VERTICAL = "vertical"
 BROKEN_ENTRY = "broken entry"
 BAD_IMAGE = "image not decodable"
-BAD_LABEL = "label not readable"
+OF_REFUSED_PAGE = "on a page that is not readable"
 
-
-class Job(msgspec.Struct, frozen=True):
-    """All that one shard is a function of."""
-
-    path: Path
-    split: str
-    seed: int
-    rgb: bool
-    pages: tuple[PageSource, ...]
+PARENT = os.getppid()  # of a worker: the build, or an engine's own process
 
 
 class Tally:
@@ -52,7 +45,21 @@ class Tally:
         self.pages = Counter[str]()
         self.words = Counter[str]()
         self.characters = Counter[str]()
-        self.failures: list[str] = []
+        self.categories: dict[str, CategoryCounts] = {}
+        self.failures: list[Failure] = []
+
+    def count_page(self, category: str, words: list[IndexedWord]) -> None:
+        self.pages[WRITTEN] += 1
+        self.words[WRITTEN] += len(words)
+        for _, word in words:
+            self.characters.update(word.text)
+        before = self.categories.get(category, CategoryCounts(0, 0))
+        self.categories[category] = CategoryCounts(before.pages + 1, before.words + len(words))
+
+    def count_failure(self, failure: Failure, num_words: int) -> None:
+        self.pages[failure.reason] += 1
+        self.words[OF_REFUSED_PAGE] += num_words
+        self.failures.append(failure)
 
 
 class PageRefused(Exception):
@@ -63,83 +70,109 @@ class PageRefused(Exception):
         self.reason = reason
 
 
+class DecodedPage(msgspec.Struct, frozen=True):
+    """A page as it was read: `words` are all that lie on it."""
+
+    source: PageSource
+    image_bytes: bytes
+    image: np.ndarray
+    category: str
+    words: list[IndexedWord]
+    fates: Counter[str]
+
+
 def run_job(job: Job) -> Commit:
-    """Write a job's shard and then its commit. Pages that cannot be read are counted and left out."""
-    tally = Tally()
-    if job.split == "evaluation":
-        shard = write_shard(job.path, page_samples(job, tally))
-    else:
-        words = sorted(word_samples(job, tally), key=lambda sample: seeded(job.seed, sample[0]))
-        shard = write_shard(job.path, words)
-    commit = Commit(shard, dict(tally.pages), dict(tally.words), dict(tally.characters), tuple(tally.failures))
-    write_commit(job.path.parent, commit)
+    """Write a job's shards and then its commit. Pages that cannot be read are counted and left out."""
+    cv2.setNumThreads(1)  # a core a job
+    start, tally = monotonic(), Tally()
+    write = write_pages if job.split == "evaluation" else write_words
+    shards = write(job, tally)
+    commit = Commit(
+        split=job.split,
+        shards=tuple(shards),
+        pages=dict(tally.pages),
+        words=dict(+tally.words),
+        characters=dict(tally.characters),
+        categories=tally.categories,
+        failures=tuple(tally.failures),
+        seconds=round(monotonic() - start, 3),
+    )
+    write_commit(job.folder, job.first_shard, commit)
     return commit
 
 
-def page_samples(job: Job, tally: Tally) -> Iterator[Sample]:
-    """Whole pages, the image's bytes as they are."""
-    for image_bytes, _, page in read_pages(job, tally):
-        for word in page.words:
-            count_written(word, tally)
-        yield page.stem, {"jpg": image_bytes, "json": page_to_json(page)}
+def write_pages(job: Job, tally: Tally) -> list[ShardRecord]:
+    """Whole pages in their order, each image's bytes as they are."""
+
+    def samples() -> Iterator[Sample]:
+        for _, page in read_pages(job, tally):
+            tally.count_page(page.category, page.words)
+            tally.words.update(page.fates)
+            height, width = page.image.shape[:2]
+            words = tuple(word for _, word in page.words)
+            label = Page(page.source.key, page.category, width, height, words)
+            yield page.source.key, {"jpg": page.image_bytes, "json": page_to_json(label)}
+
+    return [write_shard(path, samples()) for path in job.shard_paths()]
 
 
-def word_samples(job: Job, tally: Tally) -> Iterator[Sample]:
-    """Every word that a recognizer of lines can learn from, in the order of pages and annotations."""
-    for _, image, page in read_pages(job, tally):
-        for word in page.words:
-            if reason := refuse(word):
-                tally.words[reason] += 1
-                continue
-            count_written(word, tally)
-            key = f"{page.stem}_{'-'.join(map(str, word.box))}"
-            yield key, {"jpg": encode(crop(image, word.box)), "txt": word.text.encode()}
+def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
+    """Every word that a recognizer of lines can learn from, in the order of its slot."""
+    slots = slots_of(job)
+    num_slots = sum(job.num_words)
+    with Spill(job.folder, num_slots) as spill:
+        for number, page in read_pages(job, tally):
+            words = samples_of(page.words, job.settings, page.fates)
+            tally.count_page(page.category, words)
+            tally.words.update(page.fates)
+            for index, word in words:
+                spill.put(slots[number][index], to_sample(page, word, job.settings))
+        parts = zip(job.shard_paths(), even_parts(num_slots, job.num_shards), strict=True)
+        return [write_shard(path, spill.samples(start, stop)) for path, (start, stop) in parts]
 
 
-def count_written(word: Word, tally: Tally) -> None:
-    tally.words[WRITTEN] += 1
-    tally.characters.update(word.text)
+def to_sample(page: DecodedPage, word: Word, settings: Settings) -> Sample:
+    key = f"{page.source.key}_{'-'.join(map(str, word.box))}"
+    return key, {settings.patch_format: encode(crop(page.image, word.box), settings), "txt": word.text.encode()}
 
 
-def refuse(word: Word) -> str | None:
-    """Why a word of a page is no sample to train on, if so."""
-    x0, y0, x1, y1 = word.box
-    if min(x1 - x0, y1 - y0) < MIN_SIDE:
-        return TOO_SMALL
-    if y1 - y0 > VERTICAL_RATIO * (x1 - x0) and len(word.text) > 1:
-        return VERTICAL
-    return None
+def encode(patch: np.ndarray, settings: Settings) -> bytes:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality] if settings.patch_format == "jpg" else []
+    return cv2.imencode(f".{settings.patch_format}", patch, quality)[1].tobytes()
 
 
-def read_pages(job: Job, tally: Tally) -> Iterator[tuple[bytes, np.ndarray, Page]]:
-    """(the image's bytes, the decoded image, the page) of each page that can be read; all are counted."""
-    for source in job.pages:
+def read_pages(job: Job, tally: Tally) -> Iterator[tuple[int, DecodedPage]]:
+    """(number in the job, page) of each page that can be read; the others are counted."""
+    for number, (source, num_words) in enumerate(zip(job.pages, job.num_words, strict=True)):
         try:
-            image_bytes, image, page, refused_words = read_page(source, job.rgb)
+            page = read_page(source, num_words, job.settings)
         except PageRefused as refusal:
-            tally.pages[refusal.reason] += 1
-            tally.failures.append(str(refusal))
+            tally.count_failure(Failure(source.key, refusal.reason, str(refusal)), num_words)
             continue
-        tally.pages[WRITTEN] += 1
-        tally.words.update(refused_words)
-        yield image_bytes, image, page
+        yield number, page
+        if os.getppid() != PARENT:  # killed; whoever builds now should have the core
+            os._exit(1)
 
 
-def read_page(source: PageSource, rgb: bool) -> tuple[bytes, np.ndarray, Page, Counter[str]]:
+def read_page(source: PageSource, num_words: int, settings: Settings) -> DecodedPage:
     try:
-        image_bytes, label_bytes = read_entry(source.image), read_entry(source.label)
+        label_bytes, image_bytes = read_entry(source.label), read_entry(source.image)
     except DataError as error:
         raise PageRefused(BROKEN_ENTRY, str(error)) from error
-    image = decode_image(image_bytes, color=rgb)
+    label = parse_label(source, label_bytes, num_words)
+    image = decode_image(image_bytes, color=settings.rgb)
     if image is None:
-        raise PageRefused(BAD_IMAGE, f"{source.image.place}: {BAD_IMAGE}: damaged, cut off, or no JPEG")
-    try:
-        label = read_label(label_bytes)
-    except ValueError as error:
-        raise PageRefused(BAD_LABEL, f"{source.label.place}: {BAD_LABEL}: {error}") from error
+        raise PageRefused(BAD_IMAGE, f"{source.image.place}: {BAD_IMAGE}: damaged, cut off, too large, or no JPEG")
     height, width = image.shape[:2]
-    return image_bytes, image, *to_page(label, source.key, width, height)
+    words, fates = words_of(label, width, height)
+    return DecodedPage(source, image_bytes, image, label.category, words, fates)
 
 
-def encode(patch: np.ndarray) -> bytes:
-    return cv2.imencode(".jpg", patch, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+def parse_label(source: PageSource, content: bytes, num_words: int) -> Label:
+    try:
+        label = read_label(content)
+    except ValueError as error:
+        raise PageRefused(UNREADABLE, f"{source.label.place}: {UNREADABLE}: {error}") from error
+    if len(label.words) != num_words:  # its bytes are those that the directory lists, and were not when it was planned
+        raise PageRefused(UNREADABLE, f"{source.label.place}: {UNREADABLE} when the build began; run it again")
+    return label

@@ -1,195 +1,125 @@
-"""Which page goes where, decided from the zips' directories before a pixel is read.
+"""Which page and which word goes where, decided before a pixel is read.
 
-    zips -> listing of images and labels -> pairs -> seeded order -> splits -> shards of PAGES_A_SHARD pages
+    zips -> pages of each half          listing.py
+    -> the pages of each split          by a seeded hash of the stem: `draw`
+    -> words a page                     from the labels: scan.py
+    -> jobs, a group of shards each     `jobs_of`; a word's shard and place in it: `slots_of`
 
-A page's place depends on the seed and its stem alone: asking for more pages, or adding zips, moves none of those that
+A page's split depends on the seed and its stem alone: asking for more pages, or adding zips, moves none of those that
 training and evaluation already hold.
+
+Words are shuffled over a group of shards, because a batch should not come from few pages: 256 words in the order of
+shards come from 3 pages as they stand in the zips, from 86 when each shard is shuffled, from 215 of the possible 252
+in groups of 704 pages or more.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from shard_builder.zips import Entry, check_readable, find_zips, list_entries
+from ocr.shards import InputRecord
+from shard_builder.engines import RunJobs
+from shard_builder.listing import PageSource, list_dataset, pair_pages
+from shard_builder.scan import LabelScan, scan_pages
+from shard_builder.settings import Settings, settings_of
+from shard_builder.zips import check_readable
 
 FORMAT = "shards/2"
 """Part of every fingerprint: raise it with any change to what is written for the same pages."""
 
-PAGES_A_SHARD = 64  # about 7,000 words: 112.4 a page over the whole data set
+PAGES_A_GROUP = 704  # at least, where there are as many; of 112.4 words each over the whole data set
+WORDS_A_SHARD = 8_000  # at most
+PAGES_A_SHARD = 64  # of evaluation, whole pages: about 45 MB
+
 HALF_OF = {"training": "Training", "validation": "Validation", "evaluation": "Validation"}
 SPLITS = tuple(HALF_OF)
 
-NO_LABEL = "no label"
-NO_IMAGE = "no image"
-LISTED_TWICE = "listed twice"
 IN_VALIDATION = "also in Validation"
 NOT_DRAWN = "not drawn"
 
 
-class PageSource(msgspec.Struct, frozen=True, gc=False):
-    """Where a page's image and label lie. `key` is its stem, made fit for a sample key."""
+class Job(msgspec.Struct, frozen=True):
+    """A group of neighboring shards, and all that they are a function of. `num_words` is of each page's label."""
 
-    key: str
-    image: Entry
-    label: Entry
+    folder: Path
+    split: str
+    settings: Settings
+    first_shard: int
+    num_shards: int
+    pages: tuple[PageSource, ...]
+    num_words: tuple[int, ...]
 
-
-class Listing(msgspec.Struct, frozen=True):
-    """The images and labels that one half of the data set, Training or Validation, lists, in order of zip and entry."""
-
-    images: list[Entry]
-    labels: list[Entry]
+    def shard_paths(self) -> list[Path]:
+        return [self.folder / f"{self.first_shard + index:06d}.tar" for index in range(self.num_shards)]
 
 
 class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The pages of one split in their seeded order, and what became of all others that its zips list."""
+    """The pages of one split in their seeded order, what became of all others, and the jobs that write its shards."""
 
     split: str
+    folder: Path
     pages: tuple[PageSource, ...]
+    scans: tuple[LabelScan, ...]
     left_out: Counter[str]
+    settings: Settings
+    inputs: tuple[InputRecord, ...]
     fingerprint: str
-
-    def shards(self) -> list[tuple[PageSource, ...]]:
-        return [self.pages[start : start + PAGES_A_SHARD] for start in range(0, len(self.pages), PAGES_A_SHARD)]
+    jobs: tuple[Job, ...]
 
 
-def plan_splits(config: Config, dataset: Path, splits: Sequence[str]) -> list[SplitPlan]:
-    """Plan the named splits of a data set.
+def plan_splits(config: Config, dataset: Path, out: Path, splits: Sequence[str], run_jobs: RunJobs) -> list[SplitPlan]:
+    """Plan the named splits of a data set, reading directories and labels.
 
     Raises UsageError where zips are missing or hold no page for a split, DataError where one cannot be listed or packs
-    a drawn page in a way that is not read here.
+    its pages in a way that is not read here.
     """
     listings = list_dataset(dataset, [HALF_OF[split] for split in splits])
     pairs = {half: pair_pages(listing) for half, listing in listings.items()}
     drawn = draw(config, {half: pages for half, (pages, _) in pairs.items()})
+    settings = settings_of(config)
+    for split in splits:
+        check_number(config, split, len(drawn[split][0]))
+    scans = scan_pages({split: drawn[split][0] for split in splits}, settings, run_jobs)
     plans = []
     for split in splits:
         paired, refused = pairs[HALF_OF[split]]
         pages, left_out = drawn[split]
-        check_number(config, split, len(pages))
         for page in pages:
             check_readable(page.image)
             check_readable(page.label)
         left_out = refused + left_out
         left_out[NOT_DRAWN] = len(paired) - len(pages) - left_out[IN_VALIDATION]
-        plans.append(SplitPlan(split=split, pages=pages, left_out=+left_out, fingerprint=digest(config, split, pages)))
+        folder = split_folder(split, config, out)
+        plans.append(
+            SplitPlan(
+                split=split,
+                folder=folder,
+                pages=pages,
+                scans=scans[split],
+                left_out=+left_out,
+                settings=settings,
+                inputs=tuple(listings[HALF_OF[split]].inputs),
+                fingerprint=digest(settings, split, pages),
+                jobs=tuple(jobs_of(folder, split, settings, pages, [scan.num_words for scan in scans[split]])),
+            )
+        )
     return plans
 
 
-def list_dataset(dataset: Path, needed: Sequence[str]) -> dict[str, Listing]:
-    """What the zips below a folder list, by half; one line on stderr says what was skipped.
-
-    Raises UsageError where one of the needed halves has no image or no label.
-    """
-    if not dataset.is_dir():
-        raise UsageError(f"{dataset}: no such folder; --dataset is where AI-Hub's zips lie")
-    zips = find_zips(dataset)
-    if not zips:
-        raise UsageError(f"{dataset}: no zip below this folder; put AI-Hub's [라벨]….zip and [원천]….zip there")
-    listings = {half: Listing([], []) for half in ("Training", "Validation")}
-    skipped = Counter[str]()
-    for path in zips:
-        entries, junk = list_entries(path)
-        images = [entry for entry in entries if suffix(entry) in (".jpg", ".jpeg")]
-        labels = [entry for entry in entries if suffix(entry) == ".json"]
-        skipped += junk
-        skipped["other files"] += len(entries) - len(images) - len(labels)
-        if images or labels:
-            listing = listings[half_of(path, dataset)]
-            listing.images.extend(images)
-            listing.labels.extend(labels)
-    for half in needed:
-        check_listing(dataset, half, listings[half])
-    if kinds := ", ".join(f"{count:,} {kind}" for kind, count in (+skipped).items()):
-        print(f"skipped in {len(zips)} zips: {kinds}", file=sys.stderr)
-    return listings
-
-
-def suffix(entry: Entry) -> str:
-    return PurePosixPath(entry.name).suffix.lower()
-
-
-def half_of(path: Path, dataset: Path) -> str:
-    """Training or Validation, by the name of a zip or else of the nearest folder above it."""
-    for name in reversed(path.relative_to(dataset).parts):
-        for half, mark in (("Training", "train"), ("Validation", "valid")):
-            if mark in name.lower():
-                return half
-    raise UsageError(f"{path}: of Training or of Validation? put it in a folder of that name")
-
-
-def check_listing(dataset: Path, half: str, listing: Listing) -> None:
-    for name, kind, entries in (("[라벨]", "label", listing.labels), ("[원천]", "source", listing.images)):
-        if not entries:
-            content = ".json" if kind == "label" else ".jpg"
-            raise UsageError(
-                f"{dataset}: no {kind} zip for {half}; put the {name}….zip that holds its {content} files below "
-                f"{dataset / half}"
-            )
-
-
-def pair_pages(listing: Listing) -> tuple[list[PageSource], Counter[str]]:
-    """Images with their labels, and how many pages lack one or stand there twice.
-
-    They meet by the path below the top folder, and failing that by stem, where that is unique on both sides.
-    Pages listed = pairs + refused. Of pages with one stem the first stays.
-    """
-    refused = Counter[str]()
-    images = by_path(listing.images, refused)
-    labels = by_path(listing.labels, refused)
-    image_of_stem, label_of_stem = unique_stems(images), unique_stems(labels)
-    label_of = {path: path for path in images.keys() & labels.keys()}
-    for stem in image_of_stem.keys() & label_of_stem.keys():
-        label_of.setdefault(image_of_stem[stem], label_of_stem[stem])
-    pages: dict[str, PageSource] = {}
-    for path, image in images.items():
-        if path not in label_of:
-            refused[NO_LABEL] += 1
-        elif (key := key_of(path.rpartition("/")[2])) in pages:
-            refused[LISTED_TWICE] += 1
-        else:
-            pages[key] = PageSource(key, image, labels[label_of[path]])
-    refused[NO_IMAGE] += len(labels.keys() - label_of.values())
-    return list(pages.values()), +refused
-
-
-def by_path(entries: list[Entry], refused: Counter[str]) -> dict[str, Entry]:
-    """Entries by their path below the top folder, without suffix; of entries with one path the first stays."""
-    found: dict[str, Entry] = {}
-    for entry in entries:
-        if found.setdefault(path_below_top(entry.name), entry) is not entry:
-            refused[LISTED_TWICE] += 1
-    return found
-
-
-def path_below_top(name: str) -> str:
-    """`02.원천데이터(jpg)/인.허가/5350109/2001/<stem>.jpg` -> `인.허가/5350109/2001/<stem>`."""
-    parts = PurePosixPath(name).with_suffix("").parts
-    tops = [index for index, part in enumerate(parts[:-1]) if "원천" in part or "라벨" in part]
-    return "/".join(parts[tops[-1] + 1 :] if tops else parts[1:] or parts)
-
-
-def unique_stems(paths: dict[str, Entry]) -> dict[str, str]:
-    """The path of each stem that only one path ends in."""
-    counts = Counter(path.rpartition("/")[2] for path in paths)
-    return {stem: path for path in paths if counts[stem := path.rpartition("/")[2]] == 1}
-
-
-def key_of(stem: str) -> str:
-    """A stem as a sample key: ASCII, no dot, at most 60 characters. AI-Hub's own stems pass as they are."""
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", stem):
-        return stem
-    return f"{re.sub(r'[^A-Za-z0-9_-]', '_', stem)[:51]}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
+def split_folder(split: str, config: Config, out: Path) -> Path:
+    """Training and validation shards lie in the folder that the trainer selects by name."""
+    return out / split if split == "evaluation" else out / split / config.select_data
 
 
 Drawn = dict[str, tuple[tuple[PageSource, ...], Counter[str]]]
@@ -229,14 +159,53 @@ def check_number(config: Config, split: str, num_pages: int) -> None:
         print(f"{split}: {asked:,} pages asked for ({key}), {num_pages:,} there: all are taken", file=sys.stderr)
 
 
-def digest(config: Config, split: str, pages: Sequence[PageSource]) -> str:
+def digest(settings: Settings, split: str, pages: Sequence[PageSource]) -> str:
     """A digest of all that a split's shards are a function of: settings, and the content of each page in its order.
 
     The content goes in as the CRC-32 and size that the zips list, so moving or renaming zips changes nothing.
     OpenCV is named because its JPEG bytes may change with its version.
     """
-    sha256 = hashlib.sha256(repr((FORMAT, cv2.__version__, split, config.seed, config.rgb)).encode())
+    sizes = (PAGES_A_GROUP, WORDS_A_SHARD, PAGES_A_SHARD)
+    sha256 = hashlib.sha256(repr((FORMAT, cv2.__version__, split, settings, sizes)).encode())
     for page in pages:
         content = (page.key, page.image.crc, page.image.num_bytes, page.label.crc, page.label.num_bytes)
         sha256.update(repr(content).encode())
     return sha256.hexdigest()
+
+
+def jobs_of(
+    folder: Path, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
+) -> Iterator[Job]:
+    """Cut a split's pages into jobs: a shard of whole pages each, or a group of shards whose words are shuffled."""
+    whole_pages = split == "evaluation"
+    num_groups = (
+        -(-len(pages) // PAGES_A_SHARD) if whole_pages else max(len(pages) // PAGES_A_GROUP, min(len(pages), 1))
+    )
+    first_shard = 0
+    for start, stop in even_parts(len(pages), num_groups):
+        words = tuple(num_words[start:stop])
+        num_shards = 1 if whole_pages else max(1, -(-sum(words) // WORDS_A_SHARD))
+        yield Job(folder, split, settings, first_shard, num_shards, pages[start:stop], words)
+        first_shard += num_shards
+
+
+def even_parts(num_items: int, num_parts: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of each part; sizes differ by one at most."""
+    for part in range(num_parts):
+        yield part * num_items // num_parts, (part + 1) * num_items // num_parts
+
+
+def slots_of(job: Job) -> list[np.ndarray]:
+    """The place of each page's words among all of the group's, shuffled: int64 (words of the page,) a page.
+
+    Shard k of n holds the slots that `even_parts` gives it. A word is placed by a seeded hash of its page and number,
+    so a page that turns out to be broken leaves gaps and moves no other word.
+    """
+    hashes = [
+        int.from_bytes(seeded(job.settings.seed, f"{page.key} {index}")[:8], "little")
+        for page, num_words in zip(job.pages, job.num_words, strict=True)
+        for index in range(num_words)
+    ]
+    slots = np.empty(len(hashes), np.int64)
+    slots[np.argsort(np.array(hashes, np.uint64), kind="stable")] = np.arange(len(hashes))
+    return np.split(slots, list(accumulate(job.num_words))[:-1])

@@ -1,30 +1,56 @@
-"""What was built, for people."""
+"""What will be built and what was built, for people."""
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ocr.shards import Manifest
-from shard_builder.commits import WRITTEN
+from shard_builder.commits import FAILED_NAME, Failure
+from shard_builder.plan import SplitPlan
+from shard_builder.scan import WRITTEN
 
 MAX_CHARACTERS = 20
+WORD_BYTES = 5_500  # of a word of 300 dpi in a tar: about 3.7 KB of JPEG at quality 95, two headers, padding
 
 
-def print_split(manifest: Manifest, folder: Path, seconds: float | None) -> None:
+def print_plan(plan: SplitPlan) -> None:
+    """Print what a build would read and write, and what it would refuse as far as the labels tell."""
+    words = sum((Counter(scan.fates) for scan in plan.scans), Counter[str]())
+    to_read = sum(page.image.stored_bytes + page.label.stored_bytes for page in plan.pages)
+    whole_pages = plan.split == "evaluation"
+    to_write = sum(page.image.num_bytes for page in plan.pages) if whole_pages else words[WRITTEN] * WORD_BYTES
+    print(f"{plan.split}: {plan.folder}: planned")
+    print(f"  read   {to_read / 1e6:>11,.1f} MB")
+    print(f"  shards {sum(job.num_shards for job in plan.jobs):>11,}          about {to_write / 1e6:,.1f} MB")
+    print_fates("pages", plan.left_out + Counter({WRITTEN: len(plan.pages)}), "to write")
+    print_fates("words", words, "to write")
+
+
+def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure], seconds: float | None) -> None:
     """Print a split's counts; `seconds` is None where all of it was there before."""
+    if failures:
+        print(
+            f"{manifest.split}: {len(failures)} pages cannot be read and are left out, listed in "
+            f"{folder / FAILED_NAME}, the first: {failures[0].detail}",
+            file=sys.stderr,
+        )
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     took = "already built" if seconds is None else f"built in {seconds:,.1f} s"
     print(f"{manifest.split}: {folder}: {took}")
     print(f"  shards {len(manifest.shards):>11,}          {num_bytes / 1e6:,.1f} MB")
-    for name, fates in (("pages", manifest.pages), ("words", manifest.words)):
-        print(f"  {name}  {fates.get(WRITTEN, 0):>11,} written  {others(fates)}".rstrip())
+    print_fates("pages", manifest.pages, WRITTEN)
+    print_fates("words", manifest.words, WRITTEN)
     if manifest.missing:
         common = sorted(manifest.missing.items(), key=lambda item: (-item[1], item[0]))
         shown = " ".join(f"{character} {count:,}" for character, count in common[:MAX_CHARACTERS])
         print(f"  characters outside the alphabet, {len(common):,} in all: {shown}", flush=True)
 
 
-def others(fates: dict[str, int]) -> str:
-    """The counts of all fates but "written", the most common first."""
+def print_fates(name: str, fates: Mapping[str, int], written: str) -> None:
+    """The count of what is written, then those of all other fates, the most common first."""
     refused = sorted(((count, fate) for fate, count in fates.items() if fate != WRITTEN and count), reverse=True)
-    return ", ".join(f"{count:,} {fate}" for count, fate in refused)
+    others = ", ".join(f"{count:,} {fate}" for count, fate in refused)
+    print(f"  {name}  {fates.get(WRITTEN, 0):>11,} {written}  {others}".rstrip())

@@ -19,6 +19,7 @@ from ocr.weights import RECOGNIZERS, find_weights
 LAST_NAME = "last.pth"
 CHECKPOINT_FORMAT = "recognizer-checkpoint/1"
 FREE_TO_CHANGE = {
+    *("train_images", "patch_format", "jpeg_quality", "min_side", "vertical_words", "max_failed", "engine"),
     *("n_iter", "val_period", "show_number", "workers", "continue_from", "strict", "new_prediction"),
     *("val_data", "val_images", "eval_images", "baseline_model"),
 }

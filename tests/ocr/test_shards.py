@@ -14,7 +14,20 @@ SAMPLES = [(f"page_{index}", {"jpg": bytes([index]) * 700, "txt": f"하며, {ind
 
 def make_folder(folder: Path, num_shards: int = 3) -> Path:
     records = tuple(write_shard(folder / f"{index:06d}.tar", SAMPLES) for index in range(num_shards))
-    manifest = Manifest(split="training", shards=records, pages={}, words={}, missing={}, fingerprint="0", versions={})
+    manifest = Manifest(
+        split="training",
+        shards=records,
+        pages={},
+        words={},
+        characters={},
+        missing={},
+        categories={},
+        worker_seconds=0.0,
+        settings={},
+        inputs=(),
+        fingerprint="0",
+        versions={},
+    )
     write_manifest(folder, manifest)
     return folder
 

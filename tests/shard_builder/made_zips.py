@@ -74,13 +74,15 @@ def jpeg(seed: int = 0, width: int = 200, height: int = 120) -> bytes:
     return encoded.tobytes()
 
 
-def label(words: Iterable[tuple[Any, Any]] = WORDS, category: str = "인.허가") -> bytes:
+def label(
+    words: Iterable[tuple[Any, Any]] = WORDS, category: str = "인.허가", size: tuple[int, int] = (200, 120)
+) -> bytes:
     """A label file; ids repeat, as AI-Hub's do."""
     annotations = [
         {"id": 2, "annotation.type": "rectangle", "annotation.text": text, "annotation.bbox": xywh}
         for xywh, text in words
     ]
-    images = [{"image.category": category, "image.width": 1, "image.height": 1}]
+    images = [{"image.category": category, "image.width": size[0], "image.height": size[1]}]
     return json.dumps({"images": images, "annotations": annotations}, ensure_ascii=False).encode()
 
 
@@ -123,7 +125,12 @@ def write_dataset(dataset: Path, num_training: int, num_validation: int) -> Path
     return dataset
 
 
-def sha256_of_tars(out: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.rglob("*.tar"))
-    }
+def sha256_of_files(out: Path) -> dict[str, str]:
+    """The digest of every tar, index and manifest below a folder; the time that a build took is no part of it."""
+    found = {}
+    for path in sorted([*out.rglob("*.tar"), *out.rglob("*.npz"), *out.rglob("manifest.json")]):
+        content = path.read_bytes()
+        if path.name == "manifest.json":
+            content = repr(json.loads(content) | {"worker_seconds": None}).encode()
+        found[str(path.relative_to(out))] = hashlib.sha256(content).hexdigest()
+    return found

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ocr.page import Box, Word
-from shard_builder.aihub import EMPTY_TEXT, NO_AREA, SAME_BOX, read_label, to_page
+from shard_builder.aihub import read_label
+from shard_builder.label import Label
+from shard_builder.words import EMPTY_TEXT, NO_AREA, SAME_BOX, words_of
 from tests.shard_builder.made_zips import label
 
 WIDTH, HEIGHT = 200, 100
@@ -32,8 +34,8 @@ NFD = unicodedata.normalize("NFD", "를")
     ],
 )
 def test_a_word_is_kept(xywh: list[int], text: str, box: Box) -> None:
-    page, refused = to_page(read_label(label([(xywh, text)])), "stem", WIDTH, HEIGHT)
-    assert page.words == (Word(box, text),)
+    words, refused = words_of(read_label(label([(xywh, text)])), WIDTH, HEIGHT)
+    assert words == [(0, Word(box, text))]
     assert not refused
 
 
@@ -53,14 +55,14 @@ def test_a_word_is_kept(xywh: list[int], text: str, box: Box) -> None:
     ],
 )
 def test_a_word_is_refused(xywh: list[int], text: str | None, reason: str) -> None:
-    page, refused = to_page(read_label(label([([0, 0, 10, 10], "하나"), (xywh, text)])), "stem", WIDTH, HEIGHT)
-    assert page.words == (Word((0, 0, 10, 10), "하나"),)
+    words, refused = words_of(read_label(label([([0, 0, 10, 10], "하나"), (xywh, text)])), WIDTH, HEIGHT)
+    assert words == [(0, Word((0, 0, 10, 10), "하나"))]
     assert refused == Counter({reason: 1})
 
 
 def test_a_refused_word_does_not_take_the_box_of_a_good_one() -> None:
-    page, refused = to_page(read_label(label([([0, 0, 9, 9], ""), ([0, 0, 9, 9], "김")])), "stem", WIDTH, HEIGHT)
-    assert page.words == (Word((0, 0, 9, 9), "김"),)
+    words, refused = words_of(read_label(label([([0, 0, 9, 9], ""), ([0, 0, 9, 9], "김")])), WIDTH, HEIGHT)
+    assert words == [(1, Word((0, 0, 9, 9), "김"))]
     assert refused == Counter({EMPTY_TEXT: 1})
 
 
@@ -75,15 +77,13 @@ def test_a_refused_word_does_not_take_the_box_of_a_good_one() -> None:
     ],
 )
 def test_a_text_stays_as_it_is(text: str, expected: str) -> None:
-    page, _ = to_page(read_label(label([([0, 0, 9, 9], text)])), "stem", WIDTH, HEIGHT)
-    assert page.words[0].text == expected
+    assert read_label(label([([0, 0, 9, 9], text)])).words[0].text == expected
 
 
 def test_the_rest_of_a_page() -> None:
-    page, _ = to_page(read_label(b"\xef\xbb\xbf" + label(category="상.하수도관리")), "stem", WIDTH, HEIGHT)
-    assert (page.stem, page.category, page.width, page.height) == ("stem", "상.하수도관리", WIDTH, HEIGHT)
-    page, _ = to_page(read_label(b'{"images": [], "annotations": []}'), "stem", WIDTH, HEIGHT)
-    assert (page.category, page.words) == ("", ())
+    page = read_label(b"\xef\xbb\xbf" + label(category="상.하수도관리"))
+    assert (page.category, page.width, page.height) == ("상.하수도관리", 200, 120)
+    assert read_label(b'{"images": [], "annotations": []}') == Label("", 0, 0, ())
 
 
 GOOD: dict[str, Any] = {"images": [], "annotations": [{"annotation.bbox": [0, 0, 9, 9], "annotation.text": "김"}]}

@@ -10,7 +10,8 @@ import pytest
 from ocr.config import Config
 from ocr.errors import DataError
 from shard_builder.build import build
-from shard_builder.job import BAD_IMAGE, BAD_LABEL, BROKEN_ENTRY
+from shard_builder.job import BAD_IMAGE, BROKEN_ENTRY, OF_REFUSED_PAGE
+from shard_builder.scan import UNREADABLE
 from tests.shard_builder.made_zips import MadePage, Member, jpeg, label, made_pages, write_half, write_zip
 
 CONFIG = Config(train_images=9, val_images=3, eval_images=2)
@@ -20,7 +21,7 @@ BROKEN_PAGES = [
     pytest.param(MadePage("bad", b"", label()), BAD_IMAGE, id="an empty image"),
     pytest.param(MadePage("bad", jpeg()[:-900], label()), BAD_IMAGE, id="a JPEG cut off"),
     pytest.param(MadePage("bad", jpeg()[:-900] + bytes(900), label()), BAD_IMAGE, id="a JPEG that ends in zeros"),
-    pytest.param(MadePage("bad", jpeg(), b"{}"), BAD_LABEL, id="no label"),
+    pytest.param(MadePage("bad", jpeg(), b"{}"), UNREADABLE, id="no label"),
 ]
 
 
@@ -33,8 +34,11 @@ def test_one_broken_page_of_many_is_counted(
     settings = msgspec.structs.replace(CONFIG, train_images=101)
     manifest = build(settings, tmp_path / "dataset", tmp_path / "out", ["training"], workers=1)["training"]
     assert manifest.pages == {"written": 100, reason: 1}
-    assert "1 pages cannot be read and are left out, the first: " in (error := capsys.readouterr().err)
+    assert manifest.words.get(OF_REFUSED_PAGE, 0) == (3 if reason == BAD_IMAGE else 0)
+    assert "1 pages cannot be read and are left out, listed in" in (error := capsys.readouterr().err)
     assert f"bad.{'jpg' if reason == BAD_IMAGE else 'json'}: {reason}" in error
+    failed = (tmp_path / "out/training/select_data/failed_pages.jsonl").read_text()
+    assert msgspec.json.decode(failed)["page"] == "bad"
     build(settings, tmp_path / "dataset", tmp_path / "out", ["training"], workers=1)
     assert "already built" in capsys.readouterr().out
 

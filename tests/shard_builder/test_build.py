@@ -20,10 +20,10 @@ from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page, Word, page_from_json
 from ocr.shards import find_shards, read_manifest
-from shard_builder.aihub import EMPTY_TEXT, NO_AREA, SAME_BOX
 from shard_builder.build import build
-from shard_builder.job import TOO_SMALL, VERTICAL
-from shard_builder.plan import NO_IMAGE, NO_LABEL, NOT_DRAWN, SPLITS
+from shard_builder.listing import NO_IMAGE, NO_LABEL
+from shard_builder.plan import NOT_DRAWN, SPLITS
+from shard_builder.words import EMPTY_TEXT, NO_AREA, SAME_BOX, TOO_SMALL, VERTICAL
 from tests.shard_builder.made_zips import (
     WORDS,
     MadePage,
@@ -31,7 +31,7 @@ from tests.shard_builder.made_zips import (
     jpeg,
     label,
     made_pages,
-    sha256_of_tars,
+    sha256_of_files,
     write_dataset,
     write_half,
     write_zip,
@@ -59,7 +59,14 @@ ODD_WORDS: list[tuple[object, object, str]] = [
 
 
 def odd_label() -> bytes:
-    return label((xywh, text) for xywh, text, _ in ODD_WORDS)
+    """Its size is wrong, too: a page is as large as its image decodes."""
+    return label(((xywh, text) for xywh, text, _ in ODD_WORDS), size=(1, 1))
+
+
+def many_small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_builder.plan, "PAGES_A_GROUP", 2)
+    monkeypatch.setattr(shard_builder.plan, "WORDS_A_SHARD", 5)
+    monkeypatch.setattr(shard_builder.plan, "PAGES_A_SHARD", 2)
 
 
 def samples(folder: Path) -> dict[str, dict[str, bytes]]:
@@ -164,14 +171,12 @@ def test_the_words_of_a_shard_are_shuffled(dataset: Path, tmp_path: Path) -> Non
 def test_one_and_two_workers_write_the_same_bytes(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard_builder.plan, "PAGES_A_SHARD", 2)
+    many_small_groups(monkeypatch)
     build(CONFIG, dataset, tmp_path / "one", SPLITS, workers=1)
     build(CONFIG, dataset, tmp_path / "two", SPLITS, workers=2)
-    tars = sha256_of_tars(tmp_path / "one")
-    assert len(tars) == 5 + 2 + 1
-    assert tars == sha256_of_tars(tmp_path / "two")
-    for path in (tmp_path / "one").rglob("manifest.json"):
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+    files = sha256_of_files(tmp_path / "one")
+    assert sum(name.endswith(".tar") for name in files) == 11 + 1 + 1
+    assert files == sha256_of_files(tmp_path / "two")
 
 
 def test_tars_look_the_same_whenever_and_whoever_writes_them(dataset: Path, tmp_path: Path) -> None:
@@ -189,36 +194,36 @@ def test_a_second_run_does_nothing(dataset: Path, tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out.count("already built") == 3
 
 
-@pytest.mark.parametrize("lost", ["000001.tar", ".000001.json", "manifest.json"])
+@pytest.mark.parametrize("lost", ["000002.tar", "000002.index.npz", ".build/000002.json", "manifest.json"])
 def test_what_is_lost_is_made_again(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-    monkeypatch.setattr(shard_builder.plan, "PAGES_A_SHARD", 3)
-    manifest = build(CONFIG, dataset, tmp_path, ["training"], workers=1)["training"]
-    tars = sha256_of_tars(tmp_path)
+    many_small_groups(monkeypatch)
+    build(CONFIG, dataset, tmp_path, ["training"], workers=1)
+    files = sha256_of_files(tmp_path)
     (tmp_path / TRAINING / lost).unlink()
-    (tmp_path / TRAINING / ".000001.tar.tmp-99").write_bytes(b"of a killed run")
-    assert build(CONFIG, dataset, tmp_path, ["training"], workers=1)["training"] == manifest
-    assert sha256_of_tars(tmp_path) == tars
+    (tmp_path / TRAINING / ".000002.tar.tmp-99").write_bytes(b"of a killed run")
+    build(CONFIG, dataset, tmp_path, ["training"], workers=1)
+    assert sha256_of_files(tmp_path) == files
     assert not list(tmp_path.rglob("*.tmp-*"))
 
 
 def test_a_truncated_shard_is_made_again(dataset: Path, tmp_path: Path) -> None:
     build(CONFIG, dataset, tmp_path, ["training"], workers=1)
-    tars = sha256_of_tars(tmp_path)
+    tars = sha256_of_files(tmp_path)
     shard = tmp_path / TRAINING / "000000.tar"
     shard.write_bytes(shard.read_bytes()[:-512])
     build(CONFIG, dataset, tmp_path, ["training"], workers=1)
-    assert sha256_of_tars(tmp_path) == tars
+    assert sha256_of_files(tmp_path) == tars
 
 
 def test_two_builds_are_never_mixed(dataset: Path, tmp_path: Path) -> None:
     build(CONFIG, dataset, tmp_path, ["training"], workers=1)
-    tars = sha256_of_tars(tmp_path)
+    tars = {path: path.read_bytes() for path in tmp_path.rglob("*.tar")}
     other = msgspec.structs.replace(CONFIG, seed=2)
-    for lost in ("nothing", ".fingerprint", "manifest.json"):  # tars alone are another build, too
+    for lost in ("nothing", ".build/fingerprint", "manifest.json"):  # tars alone are another build, too
         (tmp_path / TRAINING / lost).unlink(missing_ok=True)
         with pytest.raises(UsageError, match="select_data: holds shards of another build; choose another --out"):
             build(other, dataset, tmp_path, SPLITS, workers=1)
-    assert sha256_of_tars(tmp_path) == tars
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.tar")} == tars
     assert not (tmp_path / "evaluation").exists()
 
 
@@ -249,4 +254,8 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / TRAINING / "manifest.json").read_bytes())
     assert manifest["split"] == "training"
     assert [shard["name"] for shard in manifest["shards"]] == ["000000.tar"]
-    assert manifest["versions"] == {"format": "shards/1", "opencv": cv2.__version__}
+    assert manifest["settings"]["jpeg_quality"] == 95
+    assert manifest["categories"] == {"인.허가": {"pages": 2, "words": 6}}
+    assert manifest["characters"]["김"] == 2
+    assert [entry["name"] for entry in manifest["inputs"]] == ["[라벨]train.zip", "[원천]train.zip"]
+    assert manifest["versions"]["opencv"] == cv2.__version__

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import pytest
 
-from ocr.config import Config
-from ocr.shards import find_shards
-from shard_builder.build import build
+from shard_builder.commits import claimed
 from tests.shard_builder.made_zips import (
     MadePage,
     Member,
     jpeg,
     label,
     made_pages,
-    sha256_of_tars,
+    sha256_of_files,
     write_dataset,
     write_half,
     write_zip,
@@ -96,6 +97,9 @@ def not_a_picture(dataset: Path) -> None:
         pytest.param(good, ("trian_images=4",), 2, "unknown key 'trian_images'; did you mean", id="a config typo"),
         pytest.param(good, ("--config", "x.yaml"), 2, "x.yaml: no such config file", id="no config file"),
         pytest.param(good, ("--workers", 0), 2, "--workers 0: at least one", id="no workers"),
+        pytest.param(good, ("--num-jobs", 2), 2, "--num-jobs and --job-index go together", id="half of a part"),
+        pytest.param(good, ("--num-jobs", 2, "--job-index", 2), 2, "--job-index 2: not in 0 to 1", id="no such part"),
+        pytest.param(good, ("--dry-run", "--finalize"), 2, "one at a time", id="two things at once"),
         pytest.param(not_a_picture, (), 1, "/1.jpg: image not decodable", id="too many broken pages"),
     ],
 )
@@ -120,20 +124,84 @@ def test_the_splits_that_are_named_are_built(tmp_path: Path) -> None:
     assert "  pages            2 written  2 not drawn\n" in ended.stdout
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    write_half(tmp_path / "dataset", "Training", [MadePage(str(n), jpeg(n, 300, 400)) for n in range(640)])
-    arguments = ("--dataset", tmp_path / "dataset", "--out", tmp_path / "out", "--training", "--workers", 2)
-    with subprocess.Popen(command(*arguments), cwd=ROOT, stderr=subprocess.DEVNULL) as killed:
-        folder = tmp_path / "out/training/select_data"
-        end = monotonic() + 60
-        while not any(folder.glob("*.tar")) and killed.poll() is None and monotonic() < end:
-            sleep(0.002)
-        killed.kill()
-    assert not (folder / "manifest.json").exists()
-    kept = {path: path.stat().st_ino for path in folder.glob("*.tar") if path.with_name(f".{path.stem}.json").exists()}
-    resumed = build(Config(), tmp_path / "dataset", tmp_path / "out", ["training"], workers=2)
-    assert {path: path.stat().st_ino for path in kept} == kept
-    assert not list(folder.glob("*.tmp-*"))
-    assert len(find_shards(str(folder))) == 10
-    assert resumed == build(Config(), tmp_path / "dataset", tmp_path / "whole", ["training"], workers=1)
-    assert sha256_of_tars(tmp_path / "out") == sha256_of_tars(tmp_path / "whole")
+SMALL_GROUPS = """
+import shard_builder.plan as plan
+plan.PAGES_A_GROUP, plan.WORDS_A_SHARD, plan.PAGES_A_SHARD = 20, 60, 4
+from shard_builder.__main__ import main
+main()
+"""
+
+
+def small_groups(*arguments: object) -> list[str]:
+    """The command with groups of 20 pages, so that a small data set has many."""
+    return [sys.executable, "-c", SMALL_GROUPS, *map(str, arguments)]
+
+
+def test_a_build_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    """`NUM_KILLS=20` for the long version."""
+    write_half(tmp_path / "dataset", "Training", [MadePage(str(n), jpeg(n, 600, 800)) for n in range(200)])
+    write_half(tmp_path / "dataset", "Validation", [MadePage(f"v{n}", jpeg(n, 600, 800)) for n in range(20)])
+    arguments = ("--dataset", tmp_path / "dataset", "val_images=10", "eval_images=10")
+    start = monotonic()
+    subprocess.run(small_groups(*arguments, "--out", tmp_path / "whole", "--workers", 1), cwd=ROOT, check=True)
+    seconds = monotonic() - start
+    order, num_kills = random.Random(7), int(os.environ.get("NUM_KILLS", "3"))
+    for _ in range(num_kills):
+        again = small_groups(*arguments, "--out", tmp_path / "out", "--workers", 2)
+        with subprocess.Popen(again, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as build:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                build.wait(timeout=order.uniform(0.3, 1.0) * seconds)
+            build.kill()
+    kept = {path: path.stat().st_ino for path in (tmp_path / "out").rglob("*.tar")}
+    commits = [path for path in kept if (path.parent / ".build" / f"{path.stem}.json").exists()]
+    subprocess.run(small_groups(*arguments, "--out", tmp_path / "out", "--workers", 2), cwd=ROOT, check=True)
+    assert {path: path.stat().st_ino for path in commits} == {path: kept[path] for path in commits}
+    assert sha256_of_files(tmp_path / "out") == sha256_of_files(tmp_path / "whole")
+    assert not list((tmp_path / "out").rglob("*.tmp-*"))
+
+
+def test_a_build_can_be_shared_by_many_machines(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "dataset", 90, 10)
+    arguments = ("--dataset", tmp_path / "dataset", "val_images=5", "eval_images=5", "--workers", 1)
+    subprocess.run(small_groups(*arguments, "--out", tmp_path / "whole"), cwd=ROOT, check=True)
+    shared = (*arguments, "--out", tmp_path / "out")
+    parts = [
+        subprocess.Popen(small_groups(*shared, "--num-jobs", 3, "--job-index", index), cwd=ROOT) for index in (2, 0)
+    ]
+    assert [part.wait(timeout=60) for part in parts] == [0, 0]
+    early = subprocess.run(small_groups(*shared, "--finalize"), cwd=ROOT, capture_output=True, text=True)
+    assert early.returncode == 1
+    assert "training/select_data: 1 of 4 groups of shards are missing, the first: 000002.tar; run every" in early.stderr
+    subprocess.run(small_groups(*shared, "--num-jobs", 3, "--job-index", 1), cwd=ROOT, check=True)
+    subprocess.run(small_groups(*shared, "--finalize"), cwd=ROOT, check=True)
+    assert sha256_of_files(tmp_path / "out") == sha256_of_files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_a_cluster_writes_the_same_bytes(tmp_path: Path, name: str) -> None:
+    pytest.importorskip({"dask": "distributed", "ray": "ray"}[name])
+    write_dataset(tmp_path / "dataset", 90, 10)
+    arguments = ("--dataset", tmp_path / "dataset", "val_images=5", "eval_images=5", "--workers", 2)
+    for engine in ("loky", name):
+        again = small_groups(*arguments, "--out", tmp_path / engine, f"engine={engine}")
+        subprocess.run(again, cwd=ROOT, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert sha256_of_files(tmp_path / name) == sha256_of_files(tmp_path / "loky")
+
+
+def test_a_dry_run_says_what_would_be_and_writes_nothing(tmp_path: Path) -> None:
+    write_half(tmp_path / "dataset", "Training", [*made_pages("Training", 4), MadePage("5", label=None)])
+    write_half(tmp_path / "dataset", "Validation", made_pages("Validation", 4))
+    ended = run("--dataset", tmp_path / "dataset", "--out", tmp_path / "out", "--workers", 1, "--dry-run", *SMALL)
+    assert ended.returncode == 0, ended.stderr
+    assert not (tmp_path / "out").exists()
+    assert "training/select_data: planned\n" in ended.stdout
+    assert "  pages            4 to write  1 no label\n  words           12 to write\n" in ended.stdout
+
+
+def test_a_second_build_into_the_same_folder_waits_its_turn(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "dataset", 4, 4)
+    with claimed(tmp_path / "out/training/select_data", "0", shared=False):
+        (tmp_path / "out/training/select_data/.build/fingerprint").unlink()
+        ended = run("--dataset", tmp_path / "dataset", "--out", tmp_path / "out", "--workers", 1, *SMALL)
+    assert ended.returncode == 2
+    assert "training/select_data: another build is writing here; wait for it" in ended.stderr

@@ -8,26 +8,38 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from shard_builder.plan import (
-    IN_VALIDATION,
+from shard_builder.engines import engine
+from shard_builder.listing import (
     LISTED_TWICE,
     NO_IMAGE,
     NO_LABEL,
-    NOT_DRAWN,
-    PAGES_A_SHARD,
-    SPLITS,
     Listing,
-    SplitPlan,
+    PageSource,
     half_of,
     key_of,
     list_dataset,
     pair_pages,
-    plan_splits,
 )
+from shard_builder.plan import (
+    IN_VALIDATION,
+    NOT_DRAWN,
+    PAGES_A_GROUP,
+    PAGES_A_SHARD,
+    SPLITS,
+    WORDS_A_SHARD,
+    Job,
+    SplitPlan,
+    even_parts,
+    jobs_of,
+    plan_splits,
+    slots_of,
+)
+from shard_builder.settings import settings_of
 from shard_builder.zips import Entry
 from tests.shard_builder.made_zips import MadePage, made_pages, write_dataset, write_half
 
@@ -39,7 +51,8 @@ def config(train_images: int = 0, val_images: int = 0, eval_images: int = 0, see
 
 
 def plan(dataset: Path, settings: Config) -> dict[str, SplitPlan]:
-    return {plan.split: plan for plan in plan_splits(settings, dataset, SPLITS)}
+    with engine("loky", 1) as run_jobs:
+        return {plan.split: plan for plan in plan_splits(settings, dataset, Path("out"), SPLITS, run_jobs)}
 
 
 def keys(plan: SplitPlan) -> list[str]:
@@ -77,13 +90,13 @@ def entries(*names: str) -> list[Entry]:
     ],
 )
 def test_pages_are_paired(images: list[str], labels: list[str], pairs: list[str], refused: dict[str, int]) -> None:
-    pages, counted = pair_pages(Listing(entries(*images), entries(*labels)))
+    pages, counted = pair_pages(Listing(entries(*images), entries(*labels), []))
     assert [page.key for page in pages] == pairs
     assert counted == Counter(refused)
 
 
 def test_the_first_of_two_stays() -> None:
-    pages, _ = pair_pages(Listing(entries("T/a/1.jpg", "T/a/1.jpg"), entries("L/a/1.json")))
+    pages, _ = pair_pages(Listing(entries("T/a/1.jpg", "T/a/1.jpg"), entries("L/a/1.json"), []))
     assert pages[0].image.offset == 0
 
 
@@ -176,7 +189,7 @@ def test_fewer_pages_than_asked_for_are_all_taken(tmp_path: Path, capsys: pytest
     write_dataset(tmp_path, 3, 2)
     plans = plan(tmp_path, config(40_000, 1, 1))
     assert len(plans["training"].pages) == 3
-    assert capsys.readouterr().err == "training: 40,000 pages asked for (train_images), 3 there: all are taken\n"
+    assert "training: 40,000 pages asked for (train_images), 3 there: all are taken\n" in capsys.readouterr().err
 
 
 def test_no_page_left_for_validation_says_why(tmp_path: Path) -> None:
@@ -185,10 +198,66 @@ def test_no_page_left_for_validation_says_why(tmp_path: Path) -> None:
         plan(tmp_path, config(3, 10, 2))
 
 
-def test_a_shard_holds_a_fixed_number_of_pages() -> None:
-    pages = pair_pages(Listing(entries("T/1.jpg"), entries("L/1.json")))[0] * (PAGES_A_SHARD + 1)
-    shards = SplitPlan(split="training", pages=tuple(pages), left_out=Counter(), fingerprint="").shards()
-    assert [len(shard) for shard in shards] == [PAGES_A_SHARD, 1]
+def pages_of(num_pages: int) -> tuple[PageSource, ...]:
+    entry = entries("T/a/1.jpg")[0]
+    return tuple(PageSource(f"page-{number}", entry, entry) for number in range(num_pages))
+
+
+def planned_jobs(split: str, num_words: list[int]) -> list[Job]:
+    return list(jobs_of(Path("out"), split, settings_of(Config()), pages_of(len(num_words)), num_words))
+
+
+@pytest.mark.parametrize(
+    ("num_pages", "words_a_page", "pages_a_job", "shards_a_job"),
+    [
+        (0, 112, [], []),
+        (1, 112, [1], [1]),
+        (90, 0, [90], [1]),
+        (PAGES_A_GROUP * 2 - 1, 10, [PAGES_A_GROUP * 2 - 1], [2]),
+        (PAGES_A_GROUP * 2 + 1, 112, [PAGES_A_GROUP, PAGES_A_GROUP + 1], [10, 10]),
+    ],
+)
+def test_pages_are_dealt_evenly_to_groups_of_shards(
+    num_pages: int, words_a_page: int, pages_a_job: list[int], shards_a_job: list[int]
+) -> None:
+    jobs = planned_jobs("training", [words_a_page] * num_pages)
+    assert [len(job.pages) for job in jobs] == pages_a_job
+    assert [job.num_shards for job in jobs] == shards_a_job
+    assert [page for job in jobs for page in job.pages] == list(pages_of(num_pages))
+    names = [path.name for job in jobs for path in job.shard_paths()]
+    assert names == [f"{number:06d}.tar" for number in range(sum(shards_a_job))]
+
+
+def test_evaluation_pages_stay_whole_and_in_order() -> None:
+    jobs = planned_jobs("evaluation", [112] * (PAGES_A_SHARD + 1))
+    assert [(job.first_shard, job.num_shards, len(job.pages)) for job in jobs] == [(0, 1, 32), (1, 1, 33)]
+
+
+def test_a_batch_in_the_order_of_shards_comes_from_many_pages() -> None:
+    """256 words drawn in shard order come from 210 pages or more; from 252 if they were drawn from the whole set."""
+    job = planned_jobs("training", [112] * PAGES_A_GROUP)[0]
+    page_of_slot = np.empty(sum(job.num_words), np.int64)
+    for number, slots in enumerate(slots_of(job)):
+        page_of_slot[slots] = number
+    batches = page_of_slot[: len(page_of_slot) // 256 * 256].reshape(-1, 256)
+    distinct = [len(set(batch.tolist())) for batch in batches]
+    assert np.mean(distinct) >= 210
+
+
+def test_every_word_has_one_slot_and_shards_are_of_even_size() -> None:
+    job = planned_jobs("training", [number % 150 for number in range(400)])[0]
+    slots = np.concatenate(slots_of(job))
+    assert sorted(slots.tolist()) == list(range(sum(job.num_words)))
+    sizes = {stop - start for start, stop in even_parts(len(slots), job.num_shards)}
+    assert max(sizes) <= WORDS_A_SHARD and max(sizes) - min(sizes) <= 1
+
+
+def test_a_word_s_place_depends_on_seed_and_page_alone() -> None:
+    job = planned_jobs("training", [3] * 50)[0]
+    again = planned_jobs("training", [3] * 50)[0]
+    other = msgspec.structs.replace(job, settings=msgspec.structs.replace(job.settings, seed=2))
+    first, second, third = (np.concatenate(slots_of(each)).tolist() for each in (job, again, other))
+    assert first == second != third
 
 
 def test_a_fingerprint_stands_for_contents_and_settings(tmp_path: Path) -> None:
