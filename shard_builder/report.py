@@ -13,15 +13,16 @@ from shard_builder.plan import SplitPlan
 from shard_builder.scan import WRITTEN
 
 MAX_CHARACTERS = 20
-WORD_BYTES = 5_500  # of a word of 300 dpi in a tar: about 3.7 KB of JPEG at quality 95, two headers, padding
+WORD_BYTES, PIXEL_BYTES = 2_800, 0.3  # of a word in a tar: headers and padding, and a JPEG of quality 95 (measured)
 
 
 def print_plan(plan: SplitPlan) -> None:
     """Print what a build would read and write, and what it would refuse as far as the labels tell."""
     words = sum((Counter(scan.fates) for scan in plan.scans), Counter[str]())
     to_read = sum(page.image.stored_bytes + page.label.stored_bytes for page in plan.pages)
-    whole_pages = plan.split == "evaluation"
-    to_write = sum(page.image.num_bytes for page in plan.pages) if whole_pages else words[WRITTEN] * WORD_BYTES
+    to_write: float = words[WRITTEN] * WORD_BYTES + sum(scan.num_pixels for scan in plan.scans) * PIXEL_BYTES
+    if plan.split == "evaluation":
+        to_write = sum(page.image.num_bytes for page in plan.pages)
     print(f"{plan.split}: {plan.folder}: planned")
     print(f"  read   {to_read / 1e6:>11,.1f} MB")
     print(f"  shards {sum(job.num_shards for job in plan.jobs):>11,}          about {to_write / 1e6:,.1f} MB")

@@ -22,10 +22,11 @@ WRITTEN = "written"
 
 
 class LabelScan(msgspec.Struct, frozen=True):
-    """What a page's label holds. `fates` counts its words as far as the label alone can tell."""
+    """What a page's label holds, as far as it alone can tell: its words by fate, and the pixels of those written."""
 
     num_words: int
     fates: dict[str, int]
+    num_pixels: int
 
 
 class ScanBatch(msgspec.Struct, frozen=True):
@@ -68,8 +69,10 @@ def scan_label(page: PageSource, settings: Settings, whole_pages: bool) -> Label
     try:
         label = read_label(read_entry(page.label))
     except (DataError, ValueError):
-        return LabelScan(0, {UNREADABLE: 1})
+        return LabelScan(0, {UNREADABLE: 1}, 0)
     # A label that does not say its page's size cuts no box here.
     words, fates = words_of(label, label.width or 1 << 30, label.height or 1 << 30)
-    fates[WRITTEN] += len(words if whole_pages else samples_of(words, settings, fates))
-    return LabelScan(len(label.words), dict(fates))
+    written = words if whole_pages else samples_of(words, settings, fates)
+    fates[WRITTEN] += len(written)
+    boxes = [word.box for _, word in written]
+    return LabelScan(len(label.words), dict(fates), sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes))
