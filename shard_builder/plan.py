@@ -20,7 +20,8 @@ import msgspec
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from shard_builder.zips import Entry, check_readable, find_zips, list_entries
+from shard_builder.archives import find_archives
+from shard_builder.zips import Entry, check_entries, list_entries
 
 FORMAT = "shards/1"
 """Part of every fingerprint: raise it with any change to what is written for the same pages."""
@@ -67,7 +68,7 @@ def plan_splits(config: Config, dataset: Path, splits: Sequence[str]) -> list[Sp
     """Plan the named splits of a data set.
 
     Raises UsageError where zips are missing or hold no page for a split, DataError where one cannot be listed or packs
-    a drawn page in a way that is not read here.
+    pages in a way that is not read here.
     """
     listings = list_dataset(dataset, [HALF_OF[split] for split in splits])
     pairs = {half: pair_pages(listing) for half, listing in listings.items()}
@@ -77,9 +78,6 @@ def plan_splits(config: Config, dataset: Path, splits: Sequence[str]) -> list[Sp
         paired, refused = pairs[HALF_OF[split]]
         pages, left_out = drawn[split]
         check_number(config, split, len(pages))
-        for page in pages:
-            check_readable(page.image)
-            check_readable(page.label)
         left_out = refused + left_out
         left_out[NOT_DRAWN] = len(paired) - len(pages) - left_out[IN_VALIDATION]
         plans.append(SplitPlan(split=split, pages=pages, left_out=+left_out, fingerprint=digest(config, split, pages)))
@@ -91,27 +89,28 @@ def list_dataset(dataset: Path, needed: Sequence[str]) -> dict[str, Listing]:
 
     Raises UsageError where one of the needed halves has no image or no label.
     """
-    if not dataset.is_dir():
+    if not dataset.exists():
         raise UsageError(f"{dataset}: no such folder; --dataset is where AI-Hub's zips lie")
-    zips = find_zips(dataset)
-    if not zips:
+    archives = find_archives(dataset)
+    if not archives:
         raise UsageError(f"{dataset}: no zip below this folder; put AI-Hub's [라벨]….zip and [원천]….zip there")
     listings = {half: Listing([], []) for half in ("Training", "Validation")}
     skipped = Counter[str]()
-    for path in zips:
-        entries, junk = list_entries(path)
+    for archive in archives:
+        entries, junk = list_entries(archive)
         images = [entry for entry in entries if suffix(entry) in (".jpg", ".jpeg")]
         labels = [entry for entry in entries if suffix(entry) == ".json"]
         skipped += junk
         skipped["other files"] += len(entries) - len(images) - len(labels)
         if images or labels:
-            listing = listings[half_of(path, dataset)]
+            check_entries(archive, images + labels)
+            listing = listings[half_of(Path(archive.path), dataset if dataset.is_dir() else dataset.parent)]
             listing.images.extend(images)
             listing.labels.extend(labels)
     for half in needed:
         check_listing(dataset, half, listings[half])
     if kinds := ", ".join(f"{count:,} {kind}" for kind, count in (+skipped).items()):
-        print(f"skipped in {len(zips)} zips: {kinds}", file=sys.stderr)
+        print(f"skipped in {len(archives)} zips: {kinds}", file=sys.stderr)
     return listings
 
 
