@@ -22,7 +22,7 @@ from pathlib import Path, PurePath
 import msgspec
 
 from ocr.errors import DataError, UsageError
-from shard_builder.names import decode_name, is_leftover, readable, shown
+from shard_builder.names import is_leftover, readable, shown
 
 CANDIDATE = re.compile(r".+\.(zip|zip\.part\d*|z\d\d|tar|tar\.part|crdownload)", re.IGNORECASE | re.DOTALL)
 PIECE = re.compile(r"(?P<zip>.+\.zip)\.part(?P<number>\d+)", re.IGNORECASE | re.DOTALL)
@@ -82,15 +82,37 @@ def find_archives(dataset: Path) -> list[Archive]:
 
 
 def files_of(dataset: Path) -> Iterator[File]:
-    """The files below a folder, or the one named, with the members of tars in their place."""
-    for path in sorted(dataset.rglob("*.*")) if dataset.is_dir() else [only_file(dataset)]:
-        below = path.relative_to(dataset).as_posix()
-        if not CANDIDATE.fullmatch(path.name) or is_leftover(below) or not path.is_file():
+    """What may be zips or pieces of them below a folder, or in the one file named; a tar stands for its members."""
+    for path in sorted(paths_below(dataset)) if dataset.is_dir() else [only_file(dataset)]:
+        if not CANDIDATE.fullmatch(path.name) or is_leftover(path.relative_to(dataset).as_posix()):
             continue
         if path.suffix.lower() == ".tar":
             yield from tar_members(path)
         else:
-            yield File(readable(path), str(path), Piece(str(path), 0, path.stat().st_size))
+            yield File(readable(path), str(path), Piece(str(path), 0, size_of(path)))
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """The files anywhere below a folder. Links to folders are followed, each once: data may lie on several disks."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{readable(error.filename)}: cannot be listed: {error.strerror}") from error
+
+    seen = set()
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        folders.sort()
+        if (target := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(target)
+        yield from (Path(place, name) for name in names)
+
+
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{readable(path)}: cannot be read: {error.strerror}") from error
 
 
 def only_file(path: Path) -> Path:
@@ -121,7 +143,7 @@ def tar_members(path: Path) -> list[File]:
         place = member.name.lstrip("/").removeprefix("./")
         if not CANDIDATE.fullmatch(place) or is_leftover(place) or member.isdir():
             continue
-        name = f"{tar_name}: {decode_name(place.encode('utf-8', 'surrogateescape'))}"
+        name = f"{tar_name}: {readable(place)}"
         if not member.isreg() or member.issparse():
             raise DataError(f"{name}: is a link or a sparse file; untar {tar_name}, remove it, and name the folder")
         file = File(name, f"{path}/{place}", Piece(str(path), member.offset_data, member.size))
@@ -137,7 +159,7 @@ def tar_members(path: Path) -> list[File]:
 
 
 def read_headers(path: Path, tar_name: str) -> Iterator[tarfile.TarInfo]:
-    """The members of an uncompressed tar. Raises DataError where it is none, or has no end-of-archive block."""
+    """The members of an uncompressed tar. Raises DataError where it is none, is cut off or breaks off."""
     beginning, last = b"", None
     try:
         with open(path, "rb") as file:
@@ -148,15 +170,18 @@ def read_headers(path: Path, tar_name: str) -> Iterator[tarfile.TarInfo]:
                     yield member
                     last = member.name
                 file.seek(tar.offset)  # tarfile takes a header that is cut or broken for the end
-                if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                    raise tarfile.ReadError("no end-of-archive block")
+                if (block := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
+                    raise tarfile.ReadError("no header follows it")
+                if not block:  # as some tools end a tar; a download that ended between two members looks the same
+                    print(
+                        f"{tar_name}: has no mark of its end; if a zip is missing, download it again", file=sys.stderr
+                    )
     except OSError as error:
         raise DataError(f"{tar_name}: cannot be read: {error.strerror}") from error
     except (tarfile.TarError, ValueError, OverflowError) as error:
         if last is None:
             raise DataError(f"{tar_name}: is no tar, {shown(beginning)}; download it again") from error
-        last = decode_name(last.encode("utf-8", "surrogateescape"))
-        fault = f"is cut off or damaged in or behind {last} ({error})"
+        fault = f"is cut off or damaged in or behind {readable(last)} ({error})"
         raise DataError(f"{tar_name}: {fault}; download it again") from error
 
 
