@@ -13,7 +13,9 @@ import msgspec
 
 from ocr.errors import UsageError
 from ocr.shards import InputRecord
-from shard_builder.zips import Entry, find_zips, list_entries
+from shard_builder.archives import Archive, find_archives
+from shard_builder.names import readable
+from shard_builder.zips import Entry, check_entries, list_entries
 
 NO_LABEL = "no label"
 NO_IMAGE = "no image"
@@ -41,36 +43,37 @@ def list_dataset(dataset: Path, needed: Sequence[str]) -> dict[str, Listing]:
 
     Raises UsageError where one of the needed halves has no image or no label.
     """
-    if not dataset.is_dir():
+    if not dataset.exists():
         raise UsageError(f"{dataset}: no such folder; --dataset is where AI-Hub's zips lie")
-    zips = find_zips(dataset)
-    if not zips:
+    archives = find_archives(dataset)
+    if not archives:
         raise UsageError(f"{dataset}: no zip below this folder; put AI-Hub's [라벨]….zip and [원천]….zip there")
     listings = {half: Listing([], [], []) for half in ("Training", "Validation")}
     skipped = Counter[str]()
-    for path in zips:
-        entries, junk = list_entries(path)
+    for archive in archives:
+        entries, junk = list_entries(archive)
         images = [entry for entry in entries if suffix(entry) in (".jpg", ".jpeg")]
         labels = [entry for entry in entries if suffix(entry) == ".json"]
         skipped += junk
         skipped["other files"] += len(entries) - len(images) - len(labels)
         if images or labels:
-            listing = listings[half_of(path, dataset)]
+            check_entries(archive, images + labels)
+            listing = listings[half_of(Path(archive.path), dataset if dataset.is_dir() else dataset.parent)]
             listing.images.extend(images)
             listing.labels.extend(labels)
-            listing.inputs.append(input_record(path, [*images, *labels]))
+            listing.inputs.append(input_record(archive, images + labels))
     for half in needed:
         check_listing(dataset, half, listings[half])
     if kinds := ", ".join(f"{count:,} {kind}" for kind, count in (+skipped).items()):
-        print(f"skipped in {len(zips)} zips: {kinds}", file=sys.stderr)
+        print(f"skipped in {len(archives)} zips: {kinds}", file=sys.stderr)
     return listings
 
 
-def input_record(path: Path, entries: Sequence[Entry]) -> InputRecord:
+def input_record(archive: Archive, entries: Sequence[Entry]) -> InputRecord:
     sha256 = hashlib.sha256()
     for entry in entries:
         sha256.update(repr((entry.name, entry.num_bytes, entry.crc)).encode())
-    return InputRecord(path.name, path.stat().st_size, len(entries), sha256.hexdigest())
+    return InputRecord(readable(Path(archive.path).name), archive.num_bytes, len(entries), sha256.hexdigest())
 
 
 def suffix(entry: Entry) -> str:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import struct
+import tarfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
+
+from shard_builder.archives import Archive, find_archives
 
 UTF8_FLAG = 0x800
 XYWH = tuple[int, int, int, int]
@@ -36,13 +43,15 @@ class NamedInfo(zipfile.ZipInfo):
 
 @dataclass(frozen=True)
 class Member:
-    """One entry to write. `listed_…` falsify what the central directory says of it."""
+    """One entry to write. `listed_…` falsify what is said of it: the method and flags everywhere, the CRC and size in
+    the central directory."""
 
     name: str
     content: bytes = b""
     deflate: bool = False
     encoding: str = "cp949"
     utf8_flag: bool = False
+    extra: bytes = b""
     listed_method: int | None = None
     listed_flags: int = 0
     listed_crc_change: int = 0
@@ -55,7 +64,7 @@ def write_zip(path: Path, members: Iterable[Member]) -> Path:
         infos = []
         for member in members:
             info = NamedInfo(member.name, (2021, 3, 2, 9, 0, 0))
-            info.encoding, info.utf8_flag = member.encoding, member.utf8_flag
+            info.encoding, info.utf8_flag, info.extra = member.encoding, member.utf8_flag, member.extra
             method = zipfile.ZIP_DEFLATED if member.deflate else zipfile.ZIP_STORED
             archive.writestr(info, member.content, compress_type=method)
             infos.append((member, info))
@@ -64,7 +73,88 @@ def write_zip(path: Path, members: Iterable[Member]) -> Path:
             info.file_size = member.listed_num_bytes if member.listed_num_bytes is not None else info.file_size
             info.flag_bits |= member.listed_flags
             info.CRC ^= member.listed_crc_change
+    with path.open("r+b") as file:
+        for _, info in infos:
+            file.seek(info.header_offset + 6)
+            file.write(struct.pack("<HH", info._encodeFilenameFlags()[1], info.compress_type))
     return path
+
+
+def archive_of(path: Path) -> Archive:
+    """The one zip below a folder, or the one that a file is or holds."""
+    (archive,) = find_archives(path)
+    return archive
+
+
+def numbered_zip(num_entries: int = 80, num_bytes: int = 320) -> bytes:
+    """A zip of stored entries; the bytes of each may be told from those of the others."""
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for number in range(num_entries):
+            archive.writestr(f"T/{number:04d}.jpg", hashlib.sha256(b"%d" % number).digest() * (num_bytes // 32))
+    return content.getvalue()
+
+
+def cut(content: bytes, num_pieces: int) -> list[bytes]:
+    """Pieces of one size and a shorter last one, as AI-Hub cuts them."""
+    size = -(-len(content) // num_pieces)
+    return [content[start : start + size] for start in range(0, len(content), size)]
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    """A tar as GNU tar writes it: names of more than 100 bytes in a member of their own before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
+    return path
+
+
+def write_sparse_zip(path: Path, entries: Mapping[int, Member]) -> Path:
+    """A zip of entries at the offsets given; what lies between is a hole that takes no disk."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for offset, member in entries.items():
+            archive.start_dir = offset  # where the next entry is written
+            archive.writestr(member.name, member.content)
+    return path
+
+
+def copy_sparse(source: Path, begin: int, end: int, target: IO[bytes]) -> None:
+    """Append a range of a file to another, holes as holes."""
+    start = target.tell()
+    with source.open("rb") as file:
+        position = begin
+        while position < end:
+            try:
+                position = os.lseek(file.fileno(), position, os.SEEK_DATA)
+            except OSError:  # a hole up to the end
+                break
+            hole = min(end, os.lseek(file.fileno(), position, os.SEEK_HOLE))
+            if position < hole:
+                file.seek(position)
+                target.seek(start + position - begin)
+                target.write(file.read(hole - position))
+            position = max(position, hole)
+    target.truncate(start + end - begin)
+    target.seek(0, os.SEEK_END)
+
+
+def cut_sparse(source: Path, folder: Path, boundaries: Sequence[int]) -> Path:
+    """`NAME.zip.partN` of a sparse zip, N being the offset."""
+    folder.mkdir()
+    for begin, end in pairwise([0, *boundaries, source.stat().st_size]):
+        with (folder / f"{source.name}.part{begin}").open("wb") as piece:
+            copy_sparse(source, begin, end, piece)
+    return folder
 
 
 def jpeg(seed: int = 0, width: int = 200, height: int = 120) -> bytes:

@@ -91,9 +91,11 @@ def not_a_picture(dataset: Path) -> None:
         pytest.param(empty_folder, (), 2, "dataset: no zip below this folder; put", id="an empty folder"),
         pytest.param(no_label_zip, (), 2, "no label zip for Validation; put the [라벨]….zip", id="no label zip"),
         pytest.param(no_source_zip, (), 2, "no source zip for Training; put the [원천]….zip", id="no source zip"),
-        pytest.param(truncated_zip, (), 1, "[원천]train.zip: truncated, or not a zip", id="a truncated zip"),
-        pytest.param(DEFLATE64, (), 1, "[원천]train.zip: T/a/1.jpg: is packed with Deflate64", id="Deflate64"),
-        pytest.param(ENCRYPTED, (), 1, "[원천]train.zip: T/a/1.jpg: is encrypted", id="encrypted"),
+        pytest.param(truncated_zip, (), 1, "[원천]train.zip: is cut off, or damaged at its end", id="a truncated zip"),
+        pytest.param(
+            DEFLATE64, (), 1, "[원천]train.zip: 1 of 1 images and labels are packed with Deflate64", id="Deflate64"
+        ),
+        pytest.param(ENCRYPTED, (), 1, "[원천]train.zip: 1 of 1 images and labels are encrypted", id="encrypted"),
         pytest.param(good, ("trian_images=4",), 2, "unknown key 'trian_images'; did you mean", id="a config typo"),
         pytest.param(good, ("--config", "x.yaml"), 2, "x.yaml: no such config file", id="no config file"),
         pytest.param(good, ("--workers", 0), 2, "--workers 0: at least one", id="no workers"),

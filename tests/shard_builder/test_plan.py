@@ -13,6 +13,7 @@ import pytest
 
 from ocr.config import Config
 from ocr.errors import UsageError
+from shard_builder.archives import Archive
 from shard_builder.engines import engine
 from shard_builder.listing import (
     LISTED_TWICE,
@@ -60,7 +61,8 @@ def keys(plan: SplitPlan) -> list[str]:
 
 
 def entries(*names: str) -> list[Entry]:
-    return [Entry("a.zip", name, offset, 1, 1, 0, 0, 0) for offset, name in enumerate(names)]
+    archive = Archive("a.zip", "a.zip", ())
+    return [Entry(archive, name, offset, 1, 1, 0, 0, 0) for offset, name in enumerate(names)]
 
 
 @pytest.mark.parametrize(
