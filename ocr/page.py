@@ -61,13 +61,14 @@ def image_size(content: bytes) -> tuple[int, int] | None:
         return int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
     if not content.startswith(JPEG_BEGINS):
         return None
-    at = 2
-    while at + 9 <= len(content) and content[at] == 0xFF:
+    at = content.find(0xFF, 2)
+    while 0 <= at <= len(content) - 9:
         marker = content[at + 1]
         if marker in JPEG_FRAMES:
             return int.from_bytes(content[at + 7 : at + 9], "big"), int.from_bytes(content[at + 5 : at + 7], "big")
-        # 0xFF may be repeated as fill; every other marker before the frame is followed by its length.
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        # 0xFF may be repeated as fill; every other marker before the frame is followed by its length. Decoders pass
+        # over bytes that are no marker, so this does, too: no size is to go unseen.
+        at = content.find(0xFF, at + 1 if marker == 0xFF else at + 2 + int.from_bytes(content[at + 2 : at + 4], "big"))
     return None
 
 

@@ -35,7 +35,13 @@ def parse_arguments() -> argparse.Namespace:
         epilog="Without --training, --validation or --evaluation all three are built. A run that was stopped goes on "
         "where it was.",
     )
-    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="the folder AI-Hub's zips lie below")
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the folder that AI-Hub's zips, their .zip.partN pieces or download.tar lie below",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for the shards")
     parser.add_argument("--config", type=Path, metavar="YAML", help="such as configs/korean_g2.yaml")
     for split in SPLITS:

@@ -22,6 +22,7 @@ from pathlib import Path, PurePath
 import msgspec
 
 from ocr.errors import DataError, UsageError
+from ocr.index import index_path
 from shard_builder.names import is_leftover, readable, shown
 
 CANDIDATE = re.compile(r".+\.(zip|zip\.part\d*|z\d\d|tar|tar\.part|crdownload)", re.IGNORECASE | re.DOTALL)
@@ -87,6 +88,8 @@ def files_of(dataset: Path) -> Iterator[File]:
         if not CANDIDATE.fullmatch(path.name) or is_leftover(path.relative_to(dataset).as_posix()):
             continue
         if path.suffix.lower() == ".tar":
+            if index_path(path).exists():  # a shard: --out lies inside the data set
+                continue
             yield from tar_members(path)
         else:
             yield File(readable(path), str(path), Piece(str(path), 0, size_of(path)))

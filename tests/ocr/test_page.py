@@ -48,6 +48,7 @@ def encoded(image_type: str, *parameters: int, width: int = 155, height: int = 5
         (encoded("jpg", cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 2), (155, 57)),
         (encoded("png"), (155, 57)),
         (b"\xff\xd8\xff\xff\xff" + encoded("jpg")[3:], (155, 57)),  # fill bytes before a marker
+        (encoded("jpg")[:20] + b"garbage" + encoded("jpg")[20:], (155, 57)),
         (encoded("jpg")[:30], None),
         (b"\xff\xd8", None),
         (b"GIF89a", None),

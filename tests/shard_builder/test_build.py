@@ -259,3 +259,9 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     assert manifest["characters"]["김"] == 2
     assert [entry["name"] for entry in manifest["inputs"]] == ["[라벨]train.zip", "[원천]train.zip"]
     assert manifest["versions"]["opencv"] == cv2.__version__
+
+
+def test_shards_inside_the_data_set_are_not_taken_for_downloads(tmp_path: Path) -> None:
+    write_dataset(tmp_path, 4, 4)
+    first = build(CONFIG, tmp_path, tmp_path / "shards", ["training"], workers=1)
+    assert build(CONFIG, tmp_path, tmp_path / "shards", ["training"], workers=1) == first
