@@ -160,7 +160,7 @@ class BrokenTar(DataError):
         self.shard, self.at, self.reason = shard, at, reason
 
     def __str__(self) -> str:
-        return f"{self.shard}: byte {self.at:,}: {self.reason}: the tar is cut off or damaged; build or fetch it again"
+        return f"{self.shard}: byte {self.at:,}: {self.reason}; build or fetch the tar again"
 
 
 def file_sha256(path: Path) -> str:

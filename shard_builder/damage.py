@@ -18,7 +18,7 @@ def damage_of(shard: Path, index: Index | None) -> str:
     except BrokenTar as error:
         return broken_off(error, index)
     except DataError as error:
-        return str(error)
+        return f"not what was written ({error})"
     if index is None:
         return "other bytes than were written; which ones cannot be told without its index"
     if not np.array_equal(found.sample_offset, index.sample_offset):

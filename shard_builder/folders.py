@@ -30,6 +30,11 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     leftovers: tuple[Path, ...]
 
     @property
+    def holds_pages(self) -> bool:
+        """Whether a sample is a whole page, not a word."""
+        return self.manifest is not None and self.manifest.split == "evaluation"
+
+    @property
     def shards(self) -> list[Path]:
         """The shards that are, or should be, there."""
         names = [record.name for record in self.records]

@@ -1,6 +1,6 @@
 """Indexes for WebDataset tars that others wrote: `python -m shard_builder.index DIR`.
 
-With an index beside it a tar can be verified, looked at and trained on like one of the builder's own. The tar itself
+With an index beside it a tar is verified and looked at like one of the builder's own. The tar itself
 stays as it is.
 """
 
@@ -26,7 +26,7 @@ from shard_builder.folders import walk
 from shard_builder.tables import counted
 
 TAR_NAME = re.compile(r"[^.].*\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz)", re.IGNORECASE)
-COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd", b'\x04"M\x18': "lz4"}
 """What a file begins with that is packed as a whole, and by what."""
 
 NO_PATCH = "without a patch (jpg, jpeg, png)"

@@ -44,13 +44,9 @@ def words_of(folder: Folder) -> Words:
     parts = [np.empty((0, len(COLUMNS)), np.int32)]
     for number, shard in enumerate(folder.shards):
         index = index_of(shard)
-        rows = page_rows(shard, index) if is_of_pages(folder) else patch_rows(index)
+        rows = page_rows(shard, index) if folder.holds_pages else patch_rows(index)
         parts.append(np.insert(rows, 0, number, axis=1))
     return Words(*np.concatenate(parts).T)
-
-
-def is_of_pages(folder: Folder) -> bool:
-    return folder.manifest is not None and folder.manifest.split == "evaluation"
 
 
 def index_of(shard: Path) -> Index:

@@ -167,7 +167,7 @@ def problems_of(folder: Folder) -> Iterator[str]:
     else:
         yield from strange(folder)
     if folder.manifest:
-        yield from wrong_sums(folder.path, folder.manifest)
+        yield from wrong_sums(folder, folder.manifest)
     lone = without_index(folder)
     if lone:
         yield (
@@ -187,26 +187,21 @@ def strange(folder: Folder) -> Iterator[str]:
             yield f"{path}: the tar it was made of is not there; fetch that again, or remove the index"
 
 
-def wrong_sums(folder: Path, manifest: Manifest) -> Iterator[str]:
+def wrong_sums(folder: Folder, manifest: Manifest) -> Iterator[str]:
     """A line for each sum of the manifest that does not add up."""
     pages, words = manifest.pages.get(WRITTEN, 0), manifest.words.get(WRITTEN, 0)
     categories = manifest.categories.values()
     sums = (
-        ("samples", sum(shard.num_samples for shard in manifest.shards), pages if is_of_pages(manifest) else words),
+        ("samples", sum(shard.num_samples for shard in manifest.shards), pages if folder.holds_pages else words),
         ("pages by category", sum(category.pages for category in categories), pages),
         ("words by category", sum(category.words for category in categories), words),
     )
     for name, found, written in sums:
         if found != written:
             yield (
-                f"{folder / MANIFEST_NAME}: {found:,} {name} where {written:,} were written; remove the manifest and "
-                "run the same build again"
+                f"{folder.path / MANIFEST_NAME}: {found:,} {name} where {written:,} were written; remove the manifest "
+                "and run the same build again"
             )
-
-
-def is_of_pages(manifest: Manifest) -> bool:
-    """Whether a sample is a whole page, not a word."""
-    return manifest.split == "evaluation"
 
 
 def notes(folders: Iterable[Folder]) -> Iterator[str]:
