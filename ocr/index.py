@@ -19,13 +19,14 @@ before a shard is opened.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -39,6 +40,7 @@ INDEX_SUFFIX = ".index.npz"
 IMAGE_TYPES = ("jpg", "jpeg", "png")
 TEXT_TYPES = ("txt", "json")
 BLOCK = 512  # what tar pads everything to
+READ_BYTES = 1 << 20  # at a time
 COLUMNS = {
     "sample_offset": np.uint64,
     "sample_bytes": np.uint64,
@@ -72,8 +74,11 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
     def texts(self) -> list[str]:
         """The text of each sample. Raises UnicodeDecodeError where one is no UTF-8."""
+        return [text.decode() for text in self.encoded_texts()]
+
+    def encoded_texts(self) -> list[bytes]:
         encoded, ends = self.text.tobytes(), self.text_end.tolist()
-        return [encoded[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+        return [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class IndexRows:
@@ -111,17 +116,20 @@ def index_path(shard: Path) -> Path:
     return shard.with_suffix(INDEX_SUFFIX)
 
 
-def write_index(shard: Path, index: Index) -> None:
-    """Write the index beside its shard: the same index gives the same bytes."""
+def write_index(shard: Path, index: Index) -> str:
+    """Write the index beside its shard and give the file's SHA-256, as hex: the same index gives the same bytes."""
     arrays = {name: getattr(index, name) for name in ("text", *COLUMNS)}
+    encoded = io.BytesIO()
+    np.savez(
+        encoded,
+        format=np.array(INDEX_FORMAT),
+        tar_bytes=np.uint64(index.tar_bytes),
+        tar_sha256=np.frombuffer(bytes.fromhex(index.tar_sha256), np.uint8),
+        **arrays,
+    )
     with written_whole(index_path(shard)) as file:
-        np.savez(
-            file,
-            format=np.array(INDEX_FORMAT),
-            tar_bytes=np.uint64(index.tar_bytes),
-            tar_sha256=np.frombuffer(bytes.fromhex(index.tar_sha256), np.uint8),
-            **arrays,
-        )
+        file.write(encoded.getbuffer())
+    return hashlib.sha256(encoded.getbuffer()).hexdigest()
 
 
 def read_index(shard: Path) -> Index | None:
@@ -144,58 +152,118 @@ def read_index(shard: Path) -> Index | None:
         raise DataError(f"{path}: not the index of a shard ({error}); run `python -m shard_builder.index`") from error
 
 
+class BrokenTar(DataError):
+    """A tar that is cut off or damaged: where its last readable byte was, and what is there instead of a member."""
+
+    def __init__(self, shard: Path, at: int, reason: str) -> None:
+        super().__init__(shard, at, reason)
+        self.shard, self.at, self.reason = shard, at, reason
+
+    def __str__(self) -> str:
+        return f"{self.shard}: byte {self.at:,}: {self.reason}; build or fetch the tar again"
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hex; other threads run meanwhile."""
+    sha256, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+    with path.open("rb", buffering=0) as file:
+        while num_bytes := file.readinto(buffer):
+            sha256.update(buffer[:num_bytes])
+    return sha256.hexdigest()
+
+
 def scan_tar(shard: Path) -> Index:
     """Make the index of a WebDataset tar by reading all of it.
 
-    Raises DataError, with the place, where the tar is cut off or damaged: tarfile itself would end there in silence.
+    Raises BrokenTar where the tar is cut off or damaged (tarfile itself would end there in silence), and DataError for
+    a sample that WebDataset would not read.
     """
-    rows, sha256 = IndexRows(), hashlib.sha256()
+    rows, num_bytes = IndexRows(), shard.stat().st_size
     with shard.open("rb") as file:
-        for block in iter(partial(file.read, 1 << 20), b""):
-            sha256.update(block)
-        num_bytes = file.tell()
         for start, end, members in samples_of(shard, num_bytes):
-            contents = {name: (offset, os.pread(file.fileno(), size, offset)) for name, (offset, size) in members}
+            contents = {
+                extension: (offset, os.pread(file.fileno(), size, offset))
+                for extension, (offset, size) in members.items()
+                if extension in IMAGE_TYPES + TEXT_TYPES
+            }
             rows.add(start, end, contents)
-    return rows.index(num_bytes, sha256.hexdigest())
+    return rows.index(num_bytes, file_sha256(shard))
 
 
-Extent = tuple[str, tuple[int, int]]
-"""(extension, (offset, size)) of a member."""
+def read_key(shard: Path, sample_offset: int) -> str:
+    """The key of the sample whose first header lies at this offset."""
+    with shard.open("rb") as file:
+        file.seek(sample_offset)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            return next(key for member in tar if (key := split_name(member.name)[0]))
 
 
-def samples_of(shard: Path, num_bytes: int) -> Iterator[tuple[int, int, list[Extent]]]:
-    """(start, end, members) of each sample: neighboring members whose base names agree up to the first dot."""
-    sample: list[Extent] = []
-    key, start, end = "", 0, 0
+def split_name(name: str) -> tuple[str, str]:
+    """(key, extension) of a member by WebDataset's rule: its base name is cut at the first dot, the folder is kept.
+
+    Both are empty for a name that WebDataset passes over: one without a dot, or with nothing before it.
+    """
+    folder, slash, base = name.rpartition("/")
+    stem, dot, extension = base.partition(".")
+    return (folder + slash + stem, extension.lower()) if stem and dot else ("", "")
+
+
+Extents = dict[str, tuple[int, int]]
+"""{extension: (offset, size)} of a sample's members."""
+
+
+def samples_of(shard: Path, num_bytes: int) -> Iterator[tuple[int, int, Extents]]:
+    """(start, end, members) of each sample: neighboring members of one key."""
+    sample: Extents = {}
+    sample_key, start, end = "", 0, 0
     for member in members_of(shard, num_bytes):
-        path = PurePosixPath(member.name)
-        base, _, extension = path.name.partition(".")
-        if sample and str(path.with_name(base)) != key:
+        key, extension = split_name(member.name)
+        if not key:
+            continue
+        if sample and key != sample_key:
             yield start, end, sample
-            sample = []
+            sample = {}
         if not sample:
-            key, start = str(path.with_name(base)), member.offset
-        sample.append((extension.lower(), (member.offset_data, member.size)))
-        end = member.offset_data + -(-member.size // BLOCK) * BLOCK
+            sample_key, start = key, member.offset
+        if extension in sample:
+            raise DataError(f"{shard}: {member.name}: twice in one sample; write the tar again with other keys")
+        sample[extension] = member.offset_data, member.size
+        end = end_of(member)
     if sample:
         yield start, end, sample
 
 
+def end_of(member: tarfile.TarInfo) -> int:
+    return member.offset_data + -(-member.size // BLOCK) * BLOCK
+
+
 def members_of(shard: Path, num_bytes: int) -> Iterator[tarfile.TarInfo]:
     """The files of a tar that is whole up to its end mark."""
-    remedy = "the shard is cut off or damaged; build it again"
+    end, last = 0, ""
     try:
         with tarfile.open(shard, "r:") as tar:
-            for member in tar:
+            while member := tar.next():
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
                 if member.offset_data + member.size > num_bytes:
-                    raise DataError(f"{shard}: {member.name}: ends before its last byte: {remedy}")
+                    raise BrokenTar(shard, num_bytes, f"cut off inside {member.name}")
                 if member.isfile():
                     yield member
-            end = tar.offset
-    except (tarfile.TarError, OSError) as error:
-        raise DataError(f"{shard}: {error}: {remedy}") from error
+                end, last = end_of(member), f" behind {member.name}"
+    except tarfile.TarError:  # what is wrong is told by the bytes where it stopped
+        pass
+    if reason := fault_at(shard, end):
+        raise BrokenTar(shard, end, reason + last)
+
+
+def fault_at(shard: Path, end: int) -> str | None:
+    """What is wrong where the members of a tar end; None for the end mark and nothing but zeros behind it."""
     with shard.open("rb") as file:
         file.seek(end)
-        if file.read(BLOCK) != bytes(BLOCK):
-            raise DataError(f"{shard}: byte {end:,}: neither a tar header nor the end mark: {remedy}")
+        block = file.read(BLOCK)
+        if len(block) < BLOCK:
+            return "cut off inside a header" if block else "cut off"
+        if block.strip(b"\0"):
+            return "a damaged header"
+        if any(data.strip(b"\0") for data in iter(partial(file.read, READ_BYTES), b"")):
+            return "zeros in place of a header"
+    return None

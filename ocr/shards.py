@@ -29,12 +29,16 @@ Sample = tuple[str, dict[str, bytes]]
 
 
 class ShardRecord(msgspec.Struct, frozen=True):
-    """What one shard holds: `num_bytes` is the tar's size on disk, `sha256` its hex digest, widths are in pixels."""
+    """What one shard holds: `num_bytes` is the tar's size on disk, widths are in pixels.
+
+    `sha256` is the tar's hex digest, `index_sha256` that of the index beside it.
+    """
 
     name: str
     num_samples: int
     num_bytes: int
     sha256: str
+    index_sha256: str
     min_width: int
     max_width: int
 
@@ -100,13 +104,20 @@ def write_shard(path: Path, samples: Iterable[Sample]) -> ShardRecord:
         file.write(end_mark)
         sha256.update(end_mark)
     index = rows.index(at + len(end_mark), sha256.hexdigest())
-    write_index(path, index)
-    return record_of(path.name, index)
+    return record_of(path.name, index, write_index(path, index))
 
 
-def record_of(name: str, index: Index) -> ShardRecord:
+def record_of(name: str, index: Index, index_sha256: str) -> ShardRecord:
     widths = index.width if index.num_samples else np.zeros(1, np.uint32)
-    return ShardRecord(name, index.num_samples, index.tar_bytes, index.tar_sha256, int(widths.min()), int(widths.max()))
+    return ShardRecord(
+        name=name,
+        num_samples=index.num_samples,
+        num_bytes=index.tar_bytes,
+        sha256=index.tar_sha256,
+        index_sha256=index_sha256,
+        min_width=int(widths.min()),
+        max_width=int(widths.max()),
+    )
 
 
 # A ustar header (POSIX.1-1988): name 100, mode 8, uid 8, gid 8, size 12, mtime 12, checksum 8, type 1, link name 100,
@@ -142,7 +153,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except msgspec.DecodeError as error:
-        raise DataError(f"{path}: not a manifest of shards: {error}; build the shards again") from error
+        raise DataError(f"{path}: not a manifest of shards: {error}; remove it and build again") from error
 
 
 def find_shards(spec: str) -> list[Path]:
