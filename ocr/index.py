@@ -85,7 +85,7 @@ class IndexRows:
     """The index of a tar that is being written or scanned, a row at a time."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        self.rows: list[tuple[int, ...]] = []  # each in the order of COLUMNS
         self.text = bytearray()
 
     def add(self, sample_offset: int, end: int, members: dict[str, tuple[int, bytes]]) -> None:
@@ -93,21 +93,12 @@ class IndexRows:
         patch_offset, patch = next((members[name] for name in IMAGE_TYPES if name in members), (0, b""))
         width, height = image_size(patch) or (0, 0)
         self.text += next((members[name][1] for name in TEXT_TYPES if name in members), b"")
-        row = {
-            "sample_offset": sample_offset,
-            "sample_bytes": end - sample_offset,
-            "patch_offset": patch_offset,
-            "patch_bytes": len(patch),
-            "patch_crc": zlib.crc32(patch),
-            "width": width,
-            "height": height,
-            "text_end": len(self.text),
-        }
-        for name, value in row.items():
-            self.rows[name].append(value)
+        size, crc = end - sample_offset, zlib.crc32(patch)
+        self.rows.append((sample_offset, size, patch_offset, len(patch), crc, width, height, len(self.text)))
 
     def index(self, tar_bytes: int, tar_sha256: str) -> Index:
-        columns = {name: np.array(self.rows[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+        table = np.array(self.rows, np.uint64).reshape(-1, len(COLUMNS))
+        columns = {name: table[:, row].astype(dtype) for row, (name, dtype) in enumerate(COLUMNS.items())}
         text = np.frombuffer(bytes(self.text), np.uint8)
         return Index(tar_bytes=tar_bytes, tar_sha256=tar_sha256, text=text, **columns)
 

@@ -81,7 +81,7 @@ def decode_image(content: bytes, color: bool) -> np.ndarray | None:
     orientation tag does not turn the page. A JPEG without an end after its last scan was cut off: OpenCV 4 would fill
     the rest of the page with grey.
     """
-    if content.startswith(JPEG_BEGINS) and content.rfind(JPEG_ENDS) < content.rfind(JPEG_SCAN):
+    if content.startswith(JPEG_BEGINS) and content.find(JPEG_SCAN, max(content.rfind(JPEG_ENDS), 0)) >= 0:
         return None
     width, height = image_size(content) or (0, 0)
     if width * height > MAX_PIXELS:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,8 @@ from ocr.files import written_whole
 from ocr.index import BLOCK, Index, IndexRows, write_index
 
 MANIFEST_NAME = "manifest.json"
+PADDING = bytes(BLOCK)
+PIECE_BYTES = 1 << 20  # to write and to hash at once: sample by sample a shard takes half as long again
 TAR_RECORD = 20 * BLOCK  # a tar ends in at least two zero blocks and fills a record, as tar and tarfile leave it
 
 Sample = tuple[str, dict[str, bytes]]
@@ -84,27 +86,33 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> ShardRecord:
     """Write samples as one tar and its index beside it; each appears under its name when it is whole."""
-    rows, sha256, at = IndexRows(), hashlib.sha256(), 0
+    rows, sha256, num_bytes = IndexRows(), hashlib.sha256(), 0
     with written_whole(path) as file:
-        for key, members in samples:
-            blocks: list[bytes] = []
-            extents: dict[str, tuple[int, bytes]] = {}
-            end = at
-            for extension, payload in members.items():
-                padding = bytes(-len(payload) % BLOCK)
-                blocks += (ustar_header(f"{key}.{extension}", len(payload)), payload, padding)
-                extents[extension] = (end + BLOCK, payload)
-                end += BLOCK + len(payload) + len(padding)
-            encoded = b"".join(blocks)
-            file.write(encoded)
-            sha256.update(encoded)
-            rows.add(at, end, extents)
-            at = end
-        end_mark = bytes(2 * BLOCK + -(at + 2 * BLOCK) % TAR_RECORD)
-        file.write(end_mark)
-        sha256.update(end_mark)
-    index = rows.index(at + len(end_mark), sha256.hexdigest())
+        for piece in tar_pieces(samples, rows):
+            file.write(piece)
+            sha256.update(piece)
+            num_bytes += len(piece)
+    index = rows.index(num_bytes, sha256.hexdigest())
     return record_of(path.name, index, write_index(path, index))
+
+
+def tar_pieces(samples: Iterable[Sample], rows: IndexRows) -> Iterator[bytearray]:
+    """A tar of samples, PIECE_BYTES and a sample at a time; each sample adds its row to `rows`."""
+    piece, at = bytearray(), 0  # the piece begins at byte `at` of the tar
+    for key, members in samples:
+        start = at + len(piece)
+        extents: dict[str, tuple[int, bytes]] = {}
+        for extension, payload in members.items():
+            piece += ustar_header(f"{key}.{extension}", len(payload))
+            extents[extension] = (at + len(piece), payload)
+            piece += payload
+            piece += PADDING[: -len(payload) % BLOCK]
+        rows.add(start, at + len(piece), extents)
+        if len(piece) >= PIECE_BYTES:
+            yield piece
+            at += len(piece)
+            piece = bytearray()
+    yield piece + bytes(2 * BLOCK + -(at + len(piece) + 2 * BLOCK) % TAR_RECORD)
 
 
 def record_of(name: str, index: Index, index_sha256: str) -> ShardRecord:
@@ -136,7 +144,7 @@ def ustar_header(name: str, num_bytes: int) -> bytes:
     encoded, size = name.encode("ascii"), b"%011o\0" % num_bytes
     if len(encoded) > 100 or len(size) > 12:
         raise ValueError(f"{name}, {num_bytes:,} bytes: does not fit a ustar header")
-    checksum = b"%06o\0 " % (FIXED_SUM + sum(encoded) + sum(size))
+    checksum = b"%06o\0 " % (FIXED_SUM + sum(encoded + size))
     return b"".join((encoded.ljust(100, b"\0"), BEFORE_SIZE, size, MTIME, checksum, AFTER_CHECKSUM))
 
 

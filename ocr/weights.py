@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from easyocr.config import detection_models, recognition_models
-from easyocr.utils import calculate_md5, download_and_unzip
 
 from ocr.charset import Charset
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
 
+
+def easyocr_tables() -> tuple[dict[str, Any], dict[str, Any]]:
+    """EasyOCR's detection and recognition models, without `import easyocr`, which takes 4 s and 0.7 GB."""
+    spec = find_spec("easyocr")
+    assert spec and spec.origin, "easyocr is a requirement of this project"
+    tables = runpy.run_path(str(Path(spec.origin).with_name("config.py")))
+    return tables["detection_models"], tables["recognition_models"]
+
+
+detection_models, recognition_models = easyocr_tables()
 DETECTOR = "craft"
 RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen2"]
 """EasyOCR's second-generation recognizers by name; each has `filename`, `url`, `md5sum` and `characters`."""
@@ -40,6 +49,8 @@ def find_weights(name: str, easyocr_dir: Path) -> Path:
     known = RECOGNIZERS | {DETECTOR: detection_models[DETECTOR]}
     if name not in known:
         raise UsageError(f"{name}: no such file and no EasyOCR model of that name; there are {', '.join(RECOGNIZERS)}")
+    from easyocr.utils import calculate_md5  # only here: see easyocr_tables
+
     model = known[name]
     path = easyocr_dir / "model" / str(model["filename"])
     if not path.exists():
@@ -68,6 +79,8 @@ def offline_file(filename: str) -> Path | None:
 
 def download(model: dict[str, Any], path: Path) -> None:
     """Let EasyOCR download one of its files. It appears under its final name only when it is whole."""
+    from easyocr.utils import download_and_unzip
+
     beside = path.parent / f".download-{os.getpid()}"
     beside.mkdir(parents=True, exist_ok=True)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +19,13 @@ import msgspec
 
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.progress import progress
 from ocr.shards import CategoryCounts, Manifest, read_manifest, write_manifest
+from ocr.weights import charset_of
 from shard_builder.commits import Commit, Failure, check_owner, claimed, finished, write_failures
 from shard_builder.engines import RunJobs, engine
 from shard_builder.job import run_job
 from shard_builder.listing import NO_IMAGE, NO_LABEL
+from shard_builder.page_count import shown_by_page
 from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
 from shard_builder.report import print_plan, print_split
 
@@ -85,9 +86,6 @@ def dry_run(config: Config, dataset: Path, out: Path, splits: Sequence[str], wor
 
 def characters_of(config: Config) -> frozenset[str]:
     """The characters that the config's alphabet holds."""
-    # EasyOCR takes 4 s and 0.8 GB to import: not in the workers, which import this file, nor before bad input is named.
-    from ocr.weights import charset_of
-
     return frozenset(charset_of(config.character).characters)
 
 
@@ -122,16 +120,10 @@ def run_all(config: Config, plans: Sequence[SplitPlan], todo: Sequence[Job], run
     """Run jobs of any split. Raises DataError as soon as too many pages of one failed."""
     plan_of = {plan.split: plan for plan in plans}
     failures: dict[str, list[Failure]] = defaultdict(list)
-
-    def pages_done() -> Iterator[None]:
+    with shown_by_page(todo):
         for commit in run_jobs(run_job, todo):
             failures[commit.split] += commit.failures
             check_failures(config, plan_of[commit.split], failures[commit.split])
-            for _ in range(sum(commit.pages.values())):
-                yield
-
-    for _ in progress(pages_done(), "shards", "pages", total=sum(len(job.pages) for job in todo)):
-        pass
 
 
 def check_failures(config: Config, plan: SplitPlan, failures: Sequence[Failure]) -> None:

@@ -6,6 +6,8 @@
                       a job's shards with their indexes, each whole under its name
 .build/000000.json    the commit of the job whose first shard that is, written after them: without it they are
                       written again
+.build/.000000.tmp-pages
+                      while the job runs: a byte for each page it is done with
 failed_pages.jsonl    the pages that could not be read, if there are any
 manifest.json         written last
 """

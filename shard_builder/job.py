@@ -24,6 +24,7 @@ from shard_builder.aihub import read_label
 from shard_builder.commits import Commit, Failure, write_commit
 from shard_builder.label import Label
 from shard_builder.listing import PageSource
+from shard_builder.page_count import count_path
 from shard_builder.plan import Job, even_parts, slots_of
 from shard_builder.scan import UNREADABLE, WRITTEN
 from shard_builder.settings import Settings
@@ -51,8 +52,7 @@ class Tally:
     def count_page(self, category: str, words: list[IndexedWord]) -> None:
         self.pages[WRITTEN] += 1
         self.words[WRITTEN] += len(words)
-        for _, word in words:
-            self.characters.update(word.text)
+        self.characters.update("".join(word.text for _, word in words))
         before = self.categories.get(category, CategoryCounts(0, 0))
         self.categories[category] = CategoryCounts(before.pages + 1, before.words + len(words))
 
@@ -132,7 +132,8 @@ def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
 
 
 def to_sample(page: DecodedPage, word: Word, settings: Settings) -> Sample:
-    key = f"{page.source.key}_{'-'.join(map(str, word.box))}"
+    x0, y0, x1, y1 = word.box
+    key = f"{page.source.key}_{x0}-{y0}-{x1}-{y1}"
     return key, {settings.patch_format: encode(crop(page.image, word.box), settings), "txt": word.text.encode()}
 
 
@@ -143,15 +144,17 @@ def encode(patch: np.ndarray, settings: Settings) -> bytes:
 
 def read_pages(job: Job, tally: Tally) -> Iterator[tuple[int, DecodedPage]]:
     """(number in the job, page) of each page that can be read; the others are counted."""
-    for number, (source, num_words) in enumerate(zip(job.pages, job.num_words, strict=True)):
-        try:
-            page = read_page(source, num_words, job.settings)
-        except PageRefused as refusal:
-            tally.count_failure(Failure(source.key, refusal.reason, str(refusal)), num_words)
-            continue
-        yield number, page
-        if os.getppid() != PARENT:  # killed; whoever builds now should have the core
-            os._exit(1)
+    with count_path(job).open("wb", buffering=0) as count:
+        for number, (source, num_words) in enumerate(zip(job.pages, job.num_words, strict=True)):
+            try:
+                page = read_page(source, num_words, job.settings)
+            except PageRefused as refusal:
+                tally.count_failure(Failure(source.key, refusal.reason, str(refusal)), num_words)
+            else:
+                yield number, page
+            count.write(b".")
+            if os.getppid() != PARENT:  # killed; whoever builds now should have the core
+                os._exit(1)
 
 
 def read_page(source: PageSource, num_words: int, settings: Settings) -> DecodedPage:
