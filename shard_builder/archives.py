@@ -198,7 +198,11 @@ def join(path: str, files: Sequence[File]) -> Archive:
             raise DataError(f"{file.name}: is empty (0 bytes); download it again")
     if fault := fault_in_order(files):
         raise DataError(f"{fault}; download it again")
-    return Archive(f"{zip_name(files[0])} ({len(files)} pieces)", path, tuple(file.content for file in files))
+    return Archive(
+        f"{zip_name(files[0])} ({len(files)} {'piece' if len(files) == 1 else 'pieces'})",
+        path,
+        tuple(file.content for file in files),
+    )
 
 
 def number_of(piece: File) -> int:

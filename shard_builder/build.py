@@ -52,8 +52,9 @@ def build(config: Config, dataset: Path, out: Path, splits: Sequence[str], worke
         claim(plans, held, shared=False)
         todo = [job for plan in plans for job in todo_of(plan)]
         run_all(config, plans, todo, run_jobs)
-        seconds = monotonic() - start if todo else None
-        return {plan.split: finish(config, plan, characters, seconds) for plan in plans}
+        manifests = {plan.split: finish(config, plan, characters) for plan in plans}
+        print(f"built in {monotonic() - start:,.1f} s" if todo else "already built", flush=True)
+        return manifests
 
 
 def build_part(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int, part: Part) -> None:
@@ -73,7 +74,7 @@ def finalize(config: Config, dataset: Path, out: Path, splits: Sequence[str], wo
         plans = plan_splits(config, dataset, out, splits, run_jobs)
         characters = characters_of(config)
         claim(plans, held, shared=False)
-        return {plan.split: finish(config, plan, characters, seconds=None) for plan in plans}
+        return {plan.split: finish(config, plan, characters) for plan in plans}
 
 
 def dry_run(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> None:
@@ -135,7 +136,7 @@ def check_failures(config: Config, plan: SplitPlan, failures: Sequence[Failure])
         )
 
 
-def finish(config: Config, plan: SplitPlan, characters: frozenset[str], seconds: float | None) -> Manifest:
+def finish(config: Config, plan: SplitPlan, characters: frozenset[str]) -> Manifest:
     """Write a split's manifest from the commits of its jobs. Raises DataError where one is missing."""
     done = [finished(job.folder, job.first_shard, accept_failures=True) for job in plan.jobs]
     commits = [commit for commit in done if commit]
@@ -150,7 +151,7 @@ def finish(config: Config, plan: SplitPlan, characters: frozenset[str], seconds:
     manifest = summarize(plan, commits, characters)
     if manifest != read_manifest(plan.folder):
         write_manifest(plan.folder, manifest)
-    print_split(manifest, plan.folder, failures, seconds)
+    print_split(manifest, plan.folder, failures)
     return manifest
 
 

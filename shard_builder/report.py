@@ -30,8 +30,8 @@ def print_plan(plan: SplitPlan) -> None:
     print_fates("words", words, "to write")
 
 
-def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure], seconds: float | None) -> None:
-    """Print a split's counts; `seconds` is None where all of it was there before."""
+def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure]) -> None:
+    """Print a split's counts."""
     if failures:
         print(
             f"{manifest.split}: {len(failures)} pages cannot be read and are left out, listed in "
@@ -39,8 +39,7 @@ def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure], s
             file=sys.stderr,
         )
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
-    took = "already built" if seconds is None else f"built in {seconds:,.1f} s"
-    print(f"{manifest.split}: {folder}: {took}")
+    print(f"{manifest.split}: {folder}")
     print(f"  shards {len(manifest.shards):>11,}          {num_bytes / 1e6:,.1f} MB")
     print_fates("pages", manifest.pages, WRITTEN)
     print_fates("words", manifest.words, WRITTEN)

@@ -191,7 +191,7 @@ def test_a_second_run_does_nothing(dataset: Path, tmp_path: Path, capsys: pytest
     capsys.readouterr()
     assert build(CONFIG, dataset, tmp_path, SPLITS, workers=1) == first
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tar")} == times
-    assert capsys.readouterr().out.count("already built") == 3
+    assert capsys.readouterr().out.endswith("\nalready built\n")
 
 
 @pytest.mark.parametrize("lost", ["000002.tar", "000002.index.npz", ".build/000002.json", "manifest.json"])
