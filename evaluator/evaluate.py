@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,16 @@ import easyocr
 import msgspec
 import torch
 
+from evaluator.breakdown import break_down
 from evaluator.detector import SETTINGS, detect, load_detector
 from evaluator.end_to_end import PageReading, compare_page
-from evaluator.pages import UnreadablePage, decode_page, read_images, read_labels
+from evaluator.figures import Sums, page_sums, scores_of, total
+from evaluator.mean_precision import detection_extra
+from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
 from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
 from evaluator.report import PageCounts, Report, SystemReport, page_rows, write_report
-from evaluator.score import scores_of
+from evaluator.significance import Difference, differences, intervals
+from evaluator.words import NO_WORDS, page_words
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page
@@ -60,11 +64,16 @@ def evaluate(
             of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
         except UnreadablePage as reason:
             failed[key] = str(reason)
-            of_page = {system: PageReading(len(labels[key].words), num_prediction=0) for system in recognizers}
+            of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
         for system, reading in of_page.items():
             readings[system][key] = reading
+    sums = {system: {key: page_sums(reading) for key, reading in of.items()} for system, of in readings.items()}
     report = Report(
-        systems={system: report_system(recognizers[system], list(readings[system].values())) for system in recognizers},
+        systems={
+            system: report_system(recognizer, labels, readings[system], sums[system], config.seed)
+            for system, recognizer in recognizers.items()
+        },
+        comparison=compare_systems(sums, config.seed),
         detector={"network": DETECTOR, **SETTINGS},
         pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), failed=failed),
         eval_set=eval_set,
@@ -72,7 +81,7 @@ def evaluate(
         versions=versions(),
         seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
     )
-    write_report(report, page_rows(labels, readings, failed), out)
+    write_report(report, page_rows(labels, sums, failed), out)
     return report
 
 
@@ -84,14 +93,16 @@ def read_page(
     seconds: dict[str, float],
 ) -> dict[str, PageReading]:
     """How each system reads one page. Raises UnreadablePage."""
-    image = decode_page(jpg, label)
+    image, reference = decode_page(jpg, label), label_words(label)
     with timed(seconds, "detection"):
         detection = detect(detector, image.rgb)
     readings = {}
     for system, recognizer in recognizers.items():
         with timed(seconds, system):
-            texts = read_boxes(recognizer, image.grey, detection)
-        readings[system] = compare_page(label.words, detection.hulls, texts)
+            read = read_boxes(recognizer, image.grey, detection)
+        texts, confidences = [text for text, _ in read], [confidence for _, confidence in read]
+        prediction = page_words(detection.words_P42, texts, confidences=confidences)
+        readings[system] = compare_page(reference, prediction)
     return readings
 
 
@@ -107,9 +118,32 @@ def load_recognizers(
     return {system: load[system]() for system in systems}
 
 
-def report_system(recognizer: ReaderRecognizer, readings: Sequence[PageReading]) -> SystemReport:
-    scores = msgspec.structs.asdict(scores_of(readings))
-    return SystemReport(name=recognizer.name, languages=recognizer.languages, **scores)
+def report_system(
+    recognizer: ReaderRecognizer,
+    labels: Mapping[str, Page],
+    readings: Mapping[str, PageReading],
+    sums: Mapping[str, Sums],
+    seed: int,
+) -> SystemReport:
+    """Everything about one system, from its readings and their sums by page."""
+    pages, of_pages = list(sums.values()), list(readings.values())
+    totals = total(pages)
+    return SystemReport(
+        name=recognizer.name,
+        languages=recognizer.languages,
+        intervals=intervals(pages, seed),
+        detection_extra=detection_extra(of_pages, totals),
+        breakdown=break_down(of_pages, pages, [labels[key].category for key in sums], recognizer.alphabet),
+        **msgspec.structs.asdict(scores_of(totals)),
+    )
+
+
+def compare_systems(sums: Mapping[str, Mapping[str, Sums]], seed: int) -> dict[str, Difference]:
+    """The fine-tuned system minus the baseline, figure by figure; nothing unless both were evaluated."""
+    if not sums.keys() >= set(SYSTEMS):
+        return {}
+    baseline, finetuned = (list(sums[system].values()) for system in SYSTEMS)
+    return differences(baseline, finetuned, seed)
 
 
 def find_device(cuda: bool) -> str:
