@@ -19,12 +19,12 @@ import numpy as np
 import shapely
 from rapidfuzz.distance import LCSseq
 
-from evaluator.matching import areas, intersection, is_upright, polygons
-from evaluator.words import PageWords, hulls
+from evaluator.matching import intersection, is_upright, polygons
+from evaluator.words import PageWords, hulls, signed_areas
 
 FalsePositives = Literal["official", "intended"]
 
-AREA_PRECISION = np.float32(0.3)
+AREA_PRECISION = 0.3
 VERTICAL_ASPECT_RATIO = 0.5
 MAX_GUESSED_LENGTH = 10
 UNREADABLE = "###"
@@ -160,12 +160,13 @@ def holds(quads_M42: np.ndarray, centers_C2: np.ndarray) -> np.ndarray:
 
 def in_polygons(points_K2: np.ndarray, quads_K42: np.ndarray) -> np.ndarray:
     """Whether each point lies in its own quad, bool (K,): an odd number of sides lies to its right."""
-    next_K42 = np.roll(quads_K42, -1, axis=1)
     x, y = points_K2[:, 0, None], points_K2[:, 1, None]
-    (start_x, start_y), (end_x, end_y) = np.moveaxis(quads_K42, 2, 0), np.moveaxis(next_K42, 2, 0)
+    start_x, start_y = np.moveaxis(quads_K42, 2, 0)
+    end_x, end_y = np.moveaxis(np.roll(quads_K42, 1, axis=1), 2, 0)
     spans = (start_y > y) != (end_y > y)
-    slope = np.divide(end_x - start_x, end_y - start_y, out=np.zeros_like(start_x), where=spans)
-    return np.asarray((spans & (x < start_x + slope * (y - start_y))).sum(axis=1) % 2 == 1)
+    # In this order of operations a point on a side rounds to the official answer.
+    along = np.divide((end_x - start_x) * (y - start_y), end_y - start_y, out=np.zeros_like(start_x), where=spans)
+    return np.asarray((spans & (x < start_x + along)).sum(axis=1) % 2 == 1)
 
 
 def area_precision(reference: PageWords, prediction: PageWords) -> np.ndarray:
@@ -174,16 +175,12 @@ def area_precision(reference: PageWords, prediction: PageWords) -> np.ndarray:
     A don't-care word loses the area that other words have on it.
     """
     quads_N42, quads_M42 = np.trunc(reference.quads_N42), np.trunc(prediction.quads_N42)
-    boxes_N4, boxes_M4 = hulls(quads_N42), hulls(quads_M42)
-    shared_NM, areas_M = intersection(boxes_N4, boxes_M4), areas(boxes_M4)
-    tilted_N, tilted_M = ~is_upright(quads_N42), ~is_upright(quads_M42)
-    exact_NM = (tilted_N | reference.dont_care_N)[:, None] | tilted_M[None, :]
+    shared_NM, areas_M = intersection(hulls(quads_N42), hulls(quads_M42)), np.abs(signed_areas(quads_M42))
+    exact_NM = (~is_upright(quads_N42) | reference.dont_care_N)[:, None] | ~is_upright(quads_M42)[None, :]
     rows, columns = np.nonzero(exact_NM & (shared_NM > 0))
     if len(rows):
         regions = without_words(polygons(quads_N42), reference.dont_care_N)
         shared_NM[rows, columns] = shapely.area(shapely.intersection(regions[rows], polygons(quads_M42)[columns]))
-    if tilted_M.any():
-        areas_M[tilted_M] = shapely.area(polygons(quads_M42[tilted_M]))
     shares_NM = np.divide(shared_NM, areas_M, out=np.zeros_like(shared_NM), where=areas_M > 0)
     return np.asarray(shares_NM, np.float32)  # The official thresholds are met or missed in this precision.
 
@@ -219,7 +216,7 @@ def matches(precision_NM: np.ndarray, held_NM: np.ndarray, counted_N: np.ndarray
     split_NM = good_NM & (good_NM.sum(axis=1) >= 2)[:, None]
     part_NM = (held_NM > 0) & counted_NM
     together_M = np.where(part_NM, precision_NM, np.float32(0)).sum(axis=0, dtype=np.float64)
-    merged_NM = part_NM & ((part_NM.sum(axis=0) >= 2) & (together_M >= 0.3))[None, :]
+    merged_NM = part_NM & ((part_NM.sum(axis=0) >= 2) & (together_M >= AREA_PRECISION))[None, :]
     return np.asarray((single_NM & counted_NM) | split_NM | merged_NM)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from evaluator.figures import Sums, page_sums, scores_of, total
 from evaluator.mean_precision import detection_extra
 from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
 from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
-from evaluator.report import PageCounts, Report, SystemReport, page_rows, write_report
+from evaluator.report import PageCounts, Report, SystemReport, check_folder, page_rows, write_report
 from evaluator.significance import Difference, differences, intervals
 from evaluator.words import NO_WORDS, page_words
 from ocr.config import Config
@@ -67,7 +66,9 @@ def evaluate(
             of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
         for system, reading in of_page.items():
             readings[system][key] = reading
-    sums = {system: {key: page_sums(reading) for key, reading in of.items()} for system, of in readings.items()}
+    sums = {
+        system: {key: page_sums(reading) for key, reading in by_page.items()} for system, by_page in readings.items()
+    }
     report = Report(
         systems={
             system: report_system(recognizer, labels, readings[system], sums[system], config.seed)
@@ -156,18 +157,9 @@ def describe_device(device: str) -> str:
     return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
 
 
-def check_folder(out: Path) -> None:
-    """Raise UsageError where the report could not be written in the end."""
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"{nearest}: is a file, so no report can be written to {out}; choose another --out")
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{nearest}: not writable; choose another --out")
-
-
 def versions() -> dict[str, str]:
     """The versions that scores depend on."""
-    packages = ("easyocr", "torch", "numpy", "webdataset", "rapidfuzz")
+    packages = ("easyocr", "torch", "numpy", "webdataset", "rapidfuzz", "shapely")
     return {"python": platform.python_version(), "opencv": cv2.__version__} | {
         package: version(package) for package in packages
     }

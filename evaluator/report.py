@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -14,6 +15,7 @@ from evaluator.breakdown import Breakdown
 from evaluator.figures import FIGURES, Scores, Sums, number
 from evaluator.mean_precision import DetectionExtra
 from evaluator.significance import Difference, Interval
+from ocr.errors import UsageError
 from ocr.files import written_whole
 from ocr.page import Page
 
@@ -98,7 +100,7 @@ def page_rows(
             failure=failed.get(key, ""),
         )
         for key, label in labels.items()
-        for system, page in ((system, of[key]) for system, of in sums.items())
+        for system, page in ((system, by_page[key]) for system, by_page in sums.items())
     ]
 
 
@@ -112,6 +114,15 @@ def write_report(report: Report, rows: Sequence[PageRow], folder: Path) -> None:
         file.write(text.getvalue().encode("utf-8-sig"))  # Without the BOM Excel takes Korean for Latin-1.
     with written_whole(folder / "report.json") as file:
         file.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def check_folder(out: Path) -> None:
+    """Raise UsageError where a report could not be written in the end."""
+    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise UsageError(f"{nearest}: is a file, so no report can be written to {out}; choose another --out")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{nearest}: not writable; choose another --out")
 
 
 def plain(value: object) -> object:

@@ -13,13 +13,18 @@ from evaluator.cleval import FalsePositives
 from evaluator.end_to_end import compare_page
 from evaluator.figures import Scores, page_sums, scores_of, total
 from evaluator.formats.read import FORMATS, Format, PageSet, read_pages
+from evaluator.report import check_folder
 from evaluator.words import NO_WORDS
-from ocr.errors import DataError, run_command
+from ocr.errors import DataError, UsageError, run_command
 from ocr.files import written_whole
 
 
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.out is not None:
+        check_folder(arguments.out.parent)
+        if arguments.out.is_dir():
+            raise UsageError(f"{arguments.out}: is a folder; name a file")
     reference = read_side("reference", arguments.reference, arguments.reference_format)
     prediction = read_side("prediction", arguments.prediction, arguments.prediction_format)
     scores = score(reference, prediction, arguments.polygon, arguments.cleval_fp)
@@ -53,10 +58,10 @@ def score(
     Raises DataError for a predicted page that the reference does not hold: its words could be neither right nor wrong.
     """
     if unknown := [name for name in prediction.pages if name not in reference.pages]:
-        some = next(iter(reference.pages))
+        place, known = prediction.places[unknown[0]], next(iter(reference.pages))
         raise DataError(
-            f"{prediction.places[unknown[0]]}: page {unknown[0]!r} is not in the reference, and {len(unknown) - 1:,} "
-            f"more are not; score the same pages under the same names (such as {some!r})"
+            f"{place}: page {unknown[0]!r} is not in the reference ({len(unknown):,} such pages); "
+            f"score the same pages under the same names, such as {known!r}"
         )
     if missing := len(reference.pages) - len(prediction.pages):
         note(f"prediction: {missing:,} of {len(reference.pages):,} pages missing; their words count as missed")

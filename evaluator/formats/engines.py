@@ -70,7 +70,8 @@ def paddle_words(result: PaddleResult) -> list[FoundWord]:
 
 def read_tesseract(content: bytes) -> Iterator[FoundPage]:
     """`tesseract page.png page tsv`. Words without text are how it reports pictures and rules, and are refused."""
-    header, *rows = content.decode("utf-8").splitlines() or [""]
+    # Not splitlines, which would break a text at a form feed, too.
+    header, *rows = [row.removesuffix("\r") for row in content.decode("utf-8").split("\n")]
     if tuple(header.split("\t")) != TESSERACT_COLUMNS:
         raise ValueError(f"line 1: the columns are not those of Tesseract: {', '.join(TESSERACT_COLUMNS)}")
     page, page_number = FoundPage(words=[]), None

@@ -36,18 +36,21 @@ class PageLine(msgspec.Struct):
 def read_page_lines(content: bytes) -> Iterator[FoundPage]:
     """The pages of a file: a line each, or one JSON object over any lines. Raises ValueError with the line's number."""
     decoder = msgspec.json.Decoder(PageLine)
-    try:
-        yield found_page(decoder.decode(content), 1)
-        return
-    except (msgspec.DecodeError, ValueError):
-        pass  # More than one page, or a fault that the loop below has a line number for.
-    for number, line in enumerate(content.splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in objects(content):
         try:
             yield found_page(decoder.decode(line), number)
         except (msgspec.DecodeError, ValueError) as error:
             raise ValueError(f"line {number}: {explain(str(error), line)}") from error
+
+
+def objects(content: bytes) -> list[tuple[int, bytes]]:
+    """The JSON objects of a file that is not empty, and the line each begins in: all of it where line 1 is cut off."""
+    lines = [(number, line) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+    try:
+        msgspec.json.decode(lines[0][1])
+    except (msgspec.DecodeError, ValueError):
+        return [(lines[0][0], content)]
+    return lines
 
 
 def found_page(page: PageLine, line: int) -> FoundPage:

@@ -38,6 +38,9 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
 }
 """What the files of a format are called in a folder; a single file may have any name."""
 
+KEYS: dict[str, Format] = {"words": "jsonl", "annotations": "aihub", "rec_texts": "paddleocr", "res": "paddleocr"}
+"""Which format a JSON object with this key is of."""
+
 REMEDY = f"name its format, one of {', '.join(FORMATS)}"
 
 
@@ -131,9 +134,7 @@ def tell_object(content: bytes) -> Format | None:
             keys = msgspec.json.decode(text, type=dict[str, msgspec.Raw]).keys()
         except (msgspec.DecodeError, ValueError):
             continue
-        named_by: dict[str, Format] = {"words": "jsonl", "annotations": "aihub", "rec_texts": "paddleocr"}
-        named_by["res"] = "paddleocr"
-        return next((format_name for key, format_name in named_by.items() if key in keys), None)
+        return next((format_name for key, format_name in KEYS.items() if key in keys), None)
     return "jsonl"  # Broken JSON: the reader of lines says where.
 
 

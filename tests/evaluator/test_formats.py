@@ -201,6 +201,11 @@ def test_words_without_text_are_pictures_and_rules_to_tesseract(tmp_path: Path) 
         assert read_pages(tmp_path / format_name).refused == {"empty text": 1}
 
 
+def test_a_form_feed_is_part_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(TESSERACT.replace("3,000", "3\f000\u2028"), encoding="utf-8")
+    assert read_pages(tmp_path).pages["a"].texts == ("서울", "3\f000\u2028")
+
+
 def test_hocr_may_be_plain_html(tmp_path: Path) -> None:
     body = "<div class=ocr_page><p><span class='ocrx_word' title='bbox 1 2 30 40'>A &amp; B<br></span>"
     (tmp_path / "a.html").write_text(f"<!doctype html><html><body>{body}", encoding="utf-8")

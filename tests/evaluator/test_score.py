@@ -336,8 +336,8 @@ def test_one_line_with_file_and_line(
         pytest.param(
             lines(GOOD),
             lines({"a": [], "a.jpg": [], "b.jpg": []}),
-            "P.jsonl: line 2: page 'a.jpg' is not in the reference, and 1 more are not; score the same pages under the "
-            "same names (such as 'a')",
+            "P.jsonl: line 2: page 'a.jpg' is not in the reference (2 such pages); score the same pages under the same "
+            "names, such as 'a'",
             id="predictions for unknown pages",
         ),
     ],
@@ -350,6 +350,32 @@ def test_a_file_that_cannot_be_scored_is_one_line(
     assert said.out == ""
     assert said.err.startswith(f"error: {tmp_path}/{reason}")
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        pytest.param('{"page": "a", "words": [', "truncated", id="the first of many lines is cut off"),
+        pytest.param(
+            '{"page": "a",\n"words": [{"box": [9, 0, 0, 9],\n"text": ""}]}', "word 1: the box", id="over many lines"
+        ),
+        pytest.param(
+            '{"page": "a",\n"words": [{"box": [0, 0, 9],\n"text": ""}]}', "word 1: .* in box", id="box of three"
+        ),
+    ],
+)
+def test_a_broken_first_object(tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str, reason: str) -> None:
+    assert run_score(tmp_path, lines(GOOD), first) == 1
+    assert re.match(rf"error: {tmp_path}/P\.jsonl: line 1: .*{reason}", capsys.readouterr().err)
+
+
+def test_scores_that_could_not_be_written_are_refused_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path)) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: is a folder; name a file\n"
+    assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path / "R.jsonl" / "scores.json")) == 2
+    assert "R.jsonl: is a file, so no report can be written" in capsys.readouterr().err
+    assert run_score(tmp_path, lines(GOOD), lines(GOOD), "--out", str(tmp_path / "new" / "folder" / "scores.json")) == 0
+    assert capsys.readouterr().out == f"Scores of 1 pages: {tmp_path}/new/folder/scores.json\n"
 
 
 def test_what_was_mended_or_missing_is_said_and_the_scores_are_printed(
