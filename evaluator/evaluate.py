@@ -56,19 +56,8 @@ def evaluate(
     recognizers = load_recognizers(config, systems, easyocr_dir, device, name)
     detector = load_detector(easyocr_dir, device)
     seconds: dict[str, float] = {}
-    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
-    failed: dict[str, str] = {}
-    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
-        try:
-            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
-        except UnreadablePage as reason:
-            failed[key] = str(reason)
-            of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
-        for system, reading in of_page.items():
-            readings[system][key] = reading
-    sums = {
-        system: {key: page_sums(reading) for key, reading in by_page.items()} for system, by_page in readings.items()
-    }
+    readings, failed = read_every_page(shards, labels, detector, recognizers, seconds)
+    sums = {system: {key: page_sums(by_page[key]) for key in labels} for system, by_page in readings.items()}
     report = Report(
         systems={
             system: report_system(recognizer, labels, readings[system], sums[system], config.seed)
@@ -86,11 +75,32 @@ def evaluate(
     return report
 
 
+def read_every_page(
+    shards: Sequence[Path],
+    labels: Mapping[str, Page],
+    detector: easyocr.Reader,
+    recognizers: Mapping[str, ReaderRecognizer],
+    seconds: dict[str, float],
+) -> tuple[dict[str, dict[str, PageReading]], dict[str, str]]:
+    """How each system reads each page, by system and page; and the reasons of those that could not be read at all."""
+    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
+    failed: dict[str, str] = {}
+    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
+        try:
+            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
+        except UnreadablePage as reason:
+            failed[key] = str(reason)
+            of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
+        for system, reading in of_page.items():
+            readings[system][key] = reading
+    return readings, failed
+
+
 def read_page(
     jpg: bytes | None,
     label: Page,
     detector: easyocr.Reader,
-    recognizers: dict[str, ReaderRecognizer],
+    recognizers: Mapping[str, ReaderRecognizer],
     seconds: dict[str, float],
 ) -> dict[str, PageReading]:
     """How each system reads one page. Raises UnreadablePage."""
@@ -127,7 +137,7 @@ def report_system(
     seed: int,
 ) -> SystemReport:
     """Everything about one system, from its readings and their sums by page."""
-    pages, of_pages = list(sums.values()), list(readings.values())
+    pages, of_pages = list(sums.values()), [readings[key] for key in sums]
     totals = total(pages)
     return SystemReport(
         name=recognizer.name,

@@ -22,7 +22,6 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 COLUMNS, ROW_PIXELS, COLUMN_PIXELS = 10, 70, 230
-RUNS = 5
 HANGUL = [chr(code) for code in range(0xAC00, 0xAC00 + 400)]
 
 Quad = list[float]
@@ -45,7 +44,7 @@ def main() -> None:
         write_set(paths, arguments)
         command = [sys.executable, "-m", "evaluator.score", "--reference", str(paths[0]), "--prediction", str(paths[1])]
         command += ["--polygon"] * arguments.polygon
-        seconds = [time_once(command) for _ in range(RUNS)]
+        seconds = [time_once(command) for _ in range(arguments.runs)]
     print(machine())
     shape = "tilted" if arguments.tilted else "upright"
     print(f"{arguments.pages} pages x {arguments.words} words, {shape}, seed {arguments.seed}")
@@ -126,6 +125,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--pages", type=int, default=500)
     parser.add_argument("--words", type=int, default=110)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tilted", action="store_true", help="no quad is upright")
     parser.add_argument("--polygon", action="store_true", help="pass --polygon on")
     return parser.parse_args()
