@@ -8,6 +8,7 @@ import easyocr
 import msgspec
 import numpy as np
 
+from evaluator.words import quads_of
 from ocr.weights import DETECTOR, find_weights
 
 SETTINGS: dict[str, float] = {
@@ -43,10 +44,9 @@ class Detection(msgspec.Struct, frozen=True):
     quads_M42: np.ndarray
 
     @property
-    def hulls(self) -> np.ndarray:
-        """Upright boxes around all words, float (N + M, 4)."""
-        hulls_M4 = np.concatenate([self.quads_M42.min(axis=1), self.quads_M42.max(axis=1)], axis=1)
-        return np.concatenate([self.boxes_N4, hulls_M4]).astype(float)
+    def words_P42(self) -> np.ndarray:
+        """All words as quads, float64 (N + M, 4, 2)."""
+        return np.concatenate([quads_of(self.boxes_N4), self.quads_M42]).astype(float)
 
 
 def load_detector(easyocr_dir: Path, device: str) -> easyocr.Reader:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +14,16 @@ import easyocr
 import msgspec
 import torch
 
+from evaluator.breakdown import break_down
 from evaluator.detector import SETTINGS, detect, load_detector
 from evaluator.end_to_end import PageReading, compare_page
-from evaluator.pages import UnreadablePage, decode_page, read_images, read_labels
+from evaluator.figures import Sums, page_sums, scores_of, total
+from evaluator.mean_precision import detection_extra
+from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
 from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
-from evaluator.report import PageCounts, Report, SystemReport, page_rows, write_report
-from evaluator.score import scores_of
+from evaluator.report import PageCounts, Report, SystemReport, check_folder, page_rows, write_report
+from evaluator.significance import Difference, differences, intervals
+from evaluator.words import NO_WORDS, page_words
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page
@@ -53,18 +56,14 @@ def evaluate(
     recognizers = load_recognizers(config, systems, easyocr_dir, device, name)
     detector = load_detector(easyocr_dir, device)
     seconds: dict[str, float] = {}
-    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
-    failed: dict[str, str] = {}
-    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
-        try:
-            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
-        except UnreadablePage as reason:
-            failed[key] = str(reason)
-            of_page = {system: PageReading(len(labels[key].words), num_prediction=0) for system in recognizers}
-        for system, reading in of_page.items():
-            readings[system][key] = reading
+    readings, failed = read_every_page(shards, labels, detector, recognizers, seconds)
+    sums = {system: {key: page_sums(by_page[key]) for key in labels} for system, by_page in readings.items()}
     report = Report(
-        systems={system: report_system(recognizers[system], list(readings[system].values())) for system in recognizers},
+        systems={
+            system: report_system(recognizer, labels, readings[system], sums[system], config.seed)
+            for system, recognizer in recognizers.items()
+        },
+        comparison=compare_systems(sums, config.seed),
         detector={"network": DETECTOR, **SETTINGS},
         pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), failed=failed),
         eval_set=eval_set,
@@ -72,26 +71,49 @@ def evaluate(
         versions=versions(),
         seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
     )
-    write_report(report, page_rows(labels, readings, failed), out)
+    write_report(report, page_rows(labels, sums, failed), out)
     return report
+
+
+def read_every_page(
+    shards: Sequence[Path],
+    labels: Mapping[str, Page],
+    detector: easyocr.Reader,
+    recognizers: Mapping[str, ReaderRecognizer],
+    seconds: dict[str, float],
+) -> tuple[dict[str, dict[str, PageReading]], dict[str, str]]:
+    """How each system reads each page, by system and page; and the reasons of those that could not be read at all."""
+    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
+    failed: dict[str, str] = {}
+    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
+        try:
+            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
+        except UnreadablePage as reason:
+            failed[key] = str(reason)
+            of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
+        for system, reading in of_page.items():
+            readings[system][key] = reading
+    return readings, failed
 
 
 def read_page(
     jpg: bytes | None,
     label: Page,
     detector: easyocr.Reader,
-    recognizers: dict[str, ReaderRecognizer],
+    recognizers: Mapping[str, ReaderRecognizer],
     seconds: dict[str, float],
 ) -> dict[str, PageReading]:
     """How each system reads one page. Raises UnreadablePage."""
-    image = decode_page(jpg, label)
+    image, reference = decode_page(jpg, label), label_words(label)
     with timed(seconds, "detection"):
         detection = detect(detector, image.rgb)
     readings = {}
     for system, recognizer in recognizers.items():
         with timed(seconds, system):
-            texts = read_boxes(recognizer, image.grey, detection)
-        readings[system] = compare_page(label.words, detection.hulls, texts)
+            read = read_boxes(recognizer, image.grey, detection)
+        texts, confidences = [text for text, _ in read], [confidence for _, confidence in read]
+        prediction = page_words(detection.words_P42, texts, confidences=confidences)
+        readings[system] = compare_page(reference, prediction)
     return readings
 
 
@@ -107,9 +129,32 @@ def load_recognizers(
     return {system: load[system]() for system in systems}
 
 
-def report_system(recognizer: ReaderRecognizer, readings: Sequence[PageReading]) -> SystemReport:
-    scores = msgspec.structs.asdict(scores_of(readings))
-    return SystemReport(name=recognizer.name, languages=recognizer.languages, **scores)
+def report_system(
+    recognizer: ReaderRecognizer,
+    labels: Mapping[str, Page],
+    readings: Mapping[str, PageReading],
+    sums: Mapping[str, Sums],
+    seed: int,
+) -> SystemReport:
+    """Everything about one system, from its readings and their sums by page."""
+    pages, of_pages = list(sums.values()), [readings[key] for key in sums]
+    totals = total(pages)
+    return SystemReport(
+        name=recognizer.name,
+        languages=recognizer.languages,
+        intervals=intervals(pages, seed),
+        detection_extra=detection_extra(of_pages, totals),
+        breakdown=break_down(of_pages, pages, [labels[key].category for key in sums], recognizer.alphabet),
+        **msgspec.structs.asdict(scores_of(totals)),
+    )
+
+
+def compare_systems(sums: Mapping[str, Mapping[str, Sums]], seed: int) -> dict[str, Difference]:
+    """The fine-tuned system minus the baseline, figure by figure; nothing unless both were evaluated."""
+    if not sums.keys() >= set(SYSTEMS):
+        return {}
+    baseline, finetuned = (list(sums[system].values()) for system in SYSTEMS)
+    return differences(baseline, finetuned, seed)
 
 
 def find_device(cuda: bool) -> str:
@@ -122,18 +167,9 @@ def describe_device(device: str) -> str:
     return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
 
 
-def check_folder(out: Path) -> None:
-    """Raise UsageError where the report could not be written in the end."""
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not nearest.is_dir():
-        raise UsageError(f"{nearest}: is a file, so no report can be written to {out}; choose another --out")
-    if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{nearest}: not writable; choose another --out")
-
-
 def versions() -> dict[str, str]:
     """The versions that scores depend on."""
-    packages = ("easyocr", "torch", "numpy", "webdataset", "rapidfuzz")
+    packages = ("easyocr", "torch", "numpy", "webdataset", "rapidfuzz", "shapely")
     return {"python": platform.python_version(), "opencv": cv2.__version__} | {
         package: version(package) for package in packages
     }

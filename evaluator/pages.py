@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import webdataset as wds
 
+from evaluator.words import PageWords, page_words, quads_of
 from ocr.errors import DataError
 from ocr.page import Page, Word, clip, decode_image, page_from_json
 
@@ -65,6 +66,12 @@ def read_label(members: dict[str, bytes], place: str) -> Page:
         if clip(word.box, label.width, label.height) != word.box:
             raise DataError(f"{place}: word {number}: box {word.box} holds no area or leaves the page; mend the label")
     return msgspec.structs.replace(label, words=words)
+
+
+def label_words(label: Page) -> PageWords:
+    """A label's words as the metrics take them."""
+    boxes_N4 = np.array([word.box for word in label.words], dtype=float).reshape(-1, 4)
+    return page_words(quads_of(boxes_N4), [word.text for word in label.words])
 
 
 def read_images(shards: Sequence[Path]) -> Iterator[tuple[str, bytes | None]]:

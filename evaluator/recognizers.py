@@ -23,6 +23,8 @@ from ocr.weights import find_weights
 # would lose to the fine-tuned recognizer, to which nothing is forbidden.
 LANGUAGES = {"korean_g2": ("ko", "en"), "english_g2": ("en",)}
 
+UNREAD = ("", 0.0)
+
 
 class ReaderRecognizer(msgspec.Struct, frozen=True):
     """A Reader without a detector; `img_height` is the height its network takes."""
@@ -31,6 +33,11 @@ class ReaderRecognizer(msgspec.Struct, frozen=True):
     languages: tuple[str, ...]
     reader: easyocr.Reader
     img_height: int
+
+    @property
+    def alphabet(self) -> frozenset[str]:
+        """The characters it can write: the Reader forbids those of its network that none of its languages has."""
+        return frozenset(self.reader.character) & frozenset(self.reader.lang_char)
 
 
 class ModelYaml(msgspec.Struct, frozen=True, rename={"languages": "lang_list", "img_height": "imgH"}):
@@ -75,25 +82,27 @@ def read_model_yaml(path: Path) -> ModelYaml:
         raise DataError(f"{path}: not a model of EasyOCR: {' '.join(str(error).split())}; export it again") from error
 
 
-def read_boxes(recognizer: ReaderRecognizer, grey: np.ndarray, detection: Detection) -> list[str]:
-    """The NFC text of each detected word, boxes then quads; empty where the Reader cannot cut a patch.
+def read_boxes(recognizer: ReaderRecognizer, grey: np.ndarray, detection: Detection) -> list[tuple[str, float]]:
+    """The NFC text and confidence of each detected word, boxes then quads; "" and 0 where no patch can be cut.
 
     One call a box. The Reader reads them one by one anyway (batch_size 1), and its answer to many boxes at once is
     sorted, clipped and shorter by the ones it dropped.
     """
     # The Reader keeps the network's height in a global of its module: the one loaded last would set it for all.
     easyocr_globals.imgH = recognizer.img_height
-    texts = []
+    readings = []
     for x0, y0, x1, y1 in detection.boxes_N4.tolist():
-        texts.append(read_one(recognizer, grey, [[x0, x1, y0, y1]], []) if x0 < x1 and y0 < y1 else "")
+        readings.append(read_one(recognizer, grey, [[x0, x1, y0, y1]], []) if x0 < x1 and y0 < y1 else UNREAD)
     for quad in detection.quads_M42:
-        texts.append(read_one(recognizer, grey, [], [quad.tolist()]) if min(sides(quad)) >= 1 else "")
-    return texts
+        readings.append(read_one(recognizer, grey, [], [quad.tolist()]) if min(sides(quad)) >= 1 else UNREAD)
+    return readings
 
 
-def read_one(recognizer: ReaderRecognizer, grey: np.ndarray, upright: list[Any], tilted: list[Any]) -> str:
+def read_one(
+    recognizer: ReaderRecognizer, grey: np.ndarray, upright: list[Any], tilted: list[Any]
+) -> tuple[str, float]:
     readings = recognizer.reader.recognize(grey, upright, tilted, reformat=False)
-    return unicodedata.normalize("NFC", readings[0][1]) if readings else ""
+    return (unicodedata.normalize("NFC", readings[0][1]), float(readings[0][2])) if readings else UNREAD
 
 
 def sides(quad: np.ndarray) -> tuple[float, float]:

@@ -1,105 +1,101 @@
-"""Scores of one system over all pages: counts are summed first and divided last.
-
-Field names are those of the evaluator's public JSON; None (null) is a figure over nothing.
-"""
+"""`python -m evaluator.score`: scores of any OCR system, from its words and the true ones. No torch is needed."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import argparse
+import sys
+from pathlib import Path
+from typing import get_args
 
 import msgspec
 
-from evaluator.end_to_end import PageReading, page_f1, page_f1_seed, total_credit
-from ocr.cer import TextCounts
+from evaluator.cleval import FalsePositives
+from evaluator.end_to_end import compare_page
+from evaluator.figures import Scores, page_sums, scores_of, total
+from evaluator.formats.read import FORMATS, Format, PageSet, read_pages
+from evaluator.report import check_folder
+from evaluator.words import NO_WORDS
+from ocr.errors import DataError, UsageError, run_command
+from ocr.files import written_whole
 
 
-class DetectionScores(msgspec.Struct, frozen=True, kw_only=True):
-    """Boxes alone, matched one to one at IoU >= 0.5."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    num_matched: int
-    num_reference: int
-    num_prediction: int
-
-
-class RecognitionScores(msgspec.Struct, frozen=True, kw_only=True):
-    """Texts of the matched boxes alone; see `ocr.cer.TextCounts`."""
-
-    cer: float | None
-    cer_macro: float | None
-    accuracy: float | None
-    one_minus_ned: float | None
-    num_pairs: int
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.out is not None:
+        check_folder(arguments.out.parent)
+        if arguments.out.is_dir():
+            raise UsageError(f"{arguments.out}: is a folder; name a file")
+    reference = read_side("reference", arguments.reference, arguments.reference_format)
+    prediction = read_side("prediction", arguments.prediction, arguments.prediction_format)
+    scores = score(reference, prediction, arguments.polygon, arguments.cleval_fp)
+    content = msgspec.json.format(msgspec.json.encode(scores), indent=2) + b"\n"
+    if arguments.out is None:
+        sys.stdout.write(content.decode())
+        return
+    with written_whole(arguments.out) as file:
+        file.write(content)
+    print(f"Scores of {scores.pages:,} pages: {arguments.out}")
 
 
-class EndToEndScores(msgspec.Struct, frozen=True, kw_only=True):
-    """max(0, 1 - CER) summed over the matched boxes; `f1_page_mean` leaves out pages with no word on either side."""
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    f1_page_mean: float | None
-
-
-class EndToEndSeedScores(msgspec.Struct, frozen=True, kw_only=True):
-    """The seed's figure, over every page; see `end_to_end.page_f1_seed`."""
-
-    f1_page_mean: float | None
+def read_side(side: str, path: Path, named: Format | None) -> PageSet:
+    """One side's pages; what was refused or mended is said on stderr."""
+    pages = read_pages(path, named)
+    for reason, count in sorted(pages.refused.items()):
+        note(f"{side}: left out: {reason}: {count:,}")
+    if pages.num_turned:
+        note(f"{side}: {pages.num_turned:,} of its quads had corners out of turn; they were put in turn, clockwise")
+    return pages
 
 
-class Scores(msgspec.Struct, frozen=True, kw_only=True):
-    pages: int
-    detection: DetectionScores
-    recognition: RecognitionScores
-    end_to_end: EndToEndScores
-    end_to_end_seed: EndToEndSeedScores
+def score(
+    reference: PageSet,
+    prediction: PageSet,
+    polygon: bool = False,
+    false_positives: FalsePositives = "official",
+) -> Scores:
+    """Compare two sides page by page. A page that the prediction does not hold was read as blank.
 
-
-def scores_of(readings: Sequence[PageReading]) -> Scores:
-    """The scores over a set of pages; a page that could not be read belongs in, with no prediction."""
-    num_reference = sum(reading.num_reference for reading in readings)
-    num_prediction = sum(reading.num_prediction for reading in readings)
-    num_matched = sum(len(reading.pairs) for reading in readings)
-    credit = math.fsum(total_credit(reading) for reading in readings)
-    page_f1s = [f1 for reading in readings if (f1 := page_f1(reading)) is not None]
-    page_f1s_seed = [page_f1_seed(reading) for reading in readings]
-    return Scores(
-        pages=len(readings),
-        detection=DetectionScores(
-            precision=ratio(num_matched, num_prediction),
-            recall=ratio(num_matched, num_reference),
-            f1=ratio(2 * num_matched, num_prediction + num_reference),
-            num_matched=num_matched,
-            num_reference=num_reference,
-            num_prediction=num_prediction,
-        ),
-        recognition=recognition_scores(readings),
-        end_to_end=EndToEndScores(
-            precision=ratio(credit, num_prediction),
-            recall=ratio(credit, num_reference),
-            f1=ratio(2 * credit, num_prediction + num_reference),
-            f1_page_mean=ratio(math.fsum(page_f1s), len(page_f1s)),
-        ),
-        end_to_end_seed=EndToEndSeedScores(f1_page_mean=ratio(math.fsum(page_f1s_seed), len(page_f1s_seed))),
+    Raises DataError for a predicted page that the reference does not hold: its words could be neither right nor wrong.
+    """
+    if unknown := [name for name in prediction.pages if name not in reference.pages]:
+        place, known = prediction.places[unknown[0]], next(iter(reference.pages))
+        raise DataError(
+            f"{place}: page {unknown[0]!r} is not in the reference ({len(unknown):,} such pages); "
+            f"score the same pages under the same names, such as {known!r}"
+        )
+    if missing := len(reference.pages) - len(prediction.pages):
+        note(f"prediction: {missing:,} of {len(reference.pages):,} pages missing; their words count as missed")
+    readings = (
+        compare_page(words, prediction.pages.get(name, NO_WORDS), polygon, false_positives)
+        for name, words in reference.pages.items()
     )
+    return scores_of(total([page_sums(reading) for reading in readings]))
 
 
-def recognition_scores(readings: Sequence[PageReading]) -> RecognitionScores:
-    counts = TextCounts()
-    for reading in readings:
-        for reference, prediction in reading.pairs:
-            counts.add(reference, prediction)
-    return RecognitionScores(
-        cer=counts.cer,
-        cer_macro=counts.cer_macro,
-        accuracy=counts.accuracy,
-        one_minus_ned=counts.one_minus_ned,
-        num_pairs=counts.num_pairs,
+def note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluator.score",
+        description="Score the words that any OCR system read: a file with a page a line, or a folder of page files.",
     )
+    for side in ("reference", "prediction"):
+        parser.add_argument(f"--{side}", type=Path, required=True, metavar="PATH", help="file or folder")
+        parser.add_argument(
+            f"--{side}-format", choices=FORMATS, metavar="NAME", help=f"default: by content; {', '.join(FORMATS)}"
+        )
+    parser.add_argument("--out", type=Path, metavar="JSON", help="default: print the scores")
+    parser.add_argument("--polygon", action="store_true", help="match quads by their own IoU, not their upright boxes'")
+    parser.add_argument(
+        "--cleval-fp",
+        choices=get_args(FalsePositives),
+        default="official",
+        help="characters a false box counts for: as CLEval 0.1.1 has it, or as it was meant (default %(default)s)",
+    )
+    return parser.parse_args()
 
 
-def ratio(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+if __name__ == "__main__":
+    run_command(main)

@@ -11,8 +11,8 @@ class TextCounts(msgspec.Struct):
 
     CER = edits / reference characters (summed first, so long words weigh more); 1-NED = mean over the pairs of
     1 - edits / max(length), the seed's "normalized edit distance"; accuracy = share of equal pairs. Levenshtein
-    distance over Unicode code points; texts are NFC on both sides, spaces and case count. A figure over no pair
-    is None.
+    distance over Unicode code points; texts are NFC on both sides, spaces and case count. A reference without text
+    has CER 0 where nothing was read and 1 where something was. A figure over nothing is None.
     """
 
     num_pairs: int = 0
@@ -23,14 +23,14 @@ class TextCounts(msgspec.Struct):
     sum_one_minus_ned: float = 0.0
 
     def add(self, reference: str, prediction: str) -> int:
-        """Count one pair; gives its edits. `reference` must not be empty."""
+        """Count one pair; gives its edits."""
         edits = Levenshtein.distance(reference, prediction)
         self.num_pairs += 1
         self.num_equal += edits == 0
         self.num_edits += edits
         self.num_characters += len(reference)
-        self.sum_cer += edits / len(reference)
-        self.sum_one_minus_ned += 1 - edits / max(len(reference), len(prediction))
+        self.sum_cer += edits / len(reference) if reference else edits > 0
+        self.sum_one_minus_ned += 1 - edits / (max(len(reference), len(prediction)) or 1)
         return edits
 
     def merge(self, other: TextCounts) -> None:

@@ -1,29 +1,12 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
-from evaluator.end_to_end import PageReading, compare_page, credit, credit_seed, page_f1, page_f1_seed
-from evaluator.score import scores_of
-from ocr.page import Box, Word
-
-Line = list[tuple[int, int, str]]
-"""Words of one line, 20 pixels high, as (x0, x1, text)."""
-
-
-def read_line(references: Line, predictions: Line) -> PageReading:
-    def box(x0: int, x1: int) -> Box:
-        return (x0, 0, x1, 20)
-
-    return compare_page(
-        [Word(box(x0, x1), text) for x0, x1, text in references],
-        np.array([box(x0, x1) for x0, x1, _ in predictions]).reshape(-1, 4),
-        [text for _, _, text in predictions],
-    )
-
+from evaluator.end_to_end import compare_page, credit, credit_seed, page_f1, page_f1_seed
+from evaluator.figures import page_sums, scores_of
+from evaluator.words import PageWords, page_words
+from tests.evaluator.made_words import Line, boxed, line, reading
 
 WORD: Line = [(0, 120, "가나다라마바")]
 FIVE: Line = [(40 * index, 40 * index + 30, text) for index, text in enumerate("가나다라마")]
@@ -57,16 +40,18 @@ FIVE: Line = [(40 * index, 40 * index + 30, text) for index, text in enumerate("
         pytest.param(WORD, [], 0, 0, 0, id="nothing found"),
         pytest.param([], WORD, 0, 0, 0, id="found on a blank page"),
         pytest.param([], [], None, None, 0, id="a blank page read as blank"),
+        pytest.param([(0, 60, "")], [(0, 60, "")], 1, 1, 1, id="a region without text, read as such"),
+        pytest.param([(0, 60, "")], [(0, 60, "가")], 1, 0, 0, id="text read where there is none"),
     ],
 )
 def test_f1s_of_one_line(
     references: Line, predictions: Line, detection_f1: float | None, f1: float | None, f1_seed: float
 ) -> None:
-    reading = read_line(references, predictions)
-    scores = scores_of([reading])
+    page = reading(references, predictions)
+    scores = scores_of(page_sums(page))
     assert scores.detection.f1 == (None if detection_f1 is None else pytest.approx(detection_f1))
-    assert page_f1(reading) == scores.end_to_end.f1 == (None if f1 is None else pytest.approx(f1))
-    assert page_f1_seed(reading) == scores.end_to_end_seed.f1_page_mean == f1_seed
+    assert page_f1(page) == scores.end_to_end.f1 == (None if f1 is None else pytest.approx(f1))
+    assert page_f1_seed(page) == scores.end_to_end_seed.f1_page_mean == f1_seed
 
 
 @pytest.mark.parametrize(
@@ -79,6 +64,8 @@ def test_f1s_of_one_line(
         ("가", " ", 0, 0),
         ("가 ", "가", 1 / 2, 1),
         (" ", "나다", 0, -1),
+        ("", "", 1, 1),
+        ("", "나다", 0, -1),
     ],
 )
 def test_credit_of_one_pair(reference: str, prediction: str, ours: float, seed: float) -> None:
@@ -86,7 +73,51 @@ def test_credit_of_one_pair(reference: str, prediction: str, ours: float, seed: 
     assert credit_seed(reference, prediction) == pytest.approx(seed)
 
 
-def test_scoring_needs_no_torch() -> None:
-    """Other systems' texts will be scored where no torch is installed."""
-    check = "import sys, evaluator.score; sys.exit('torch' in sys.modules or 'easyocr' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+@pytest.mark.parametrize(
+    ("references", "predictions", "dont_care", "num_reference", "num_prediction", "num_matched"),
+    [
+        pytest.param(FIVE, FIVE, (0, 1), 3, 3, 3, id="what lies on a don't-care word is not counted"),
+        pytest.param(FIVE, [], (0, 1), 3, 0, 0, id="a don't-care word cannot be missed"),
+        pytest.param([(0, 30, "가")], [(20, 60, "나")], (0,), 0, 1, 0, id="a quarter on it is a false word"),
+        pytest.param([(0, 30, "가")], [(10, 50, "나")], (0,), 0, 1, 0, id="half on it is still a false word"),
+        pytest.param([(0, 30, "가")], [(9, 50, "나")], (0,), 0, 0, 0, id="more than half is ignored"),
+        pytest.param(
+            [(0, 100, "가나"), (10, 60, "나")],
+            [(10, 60, "나")],
+            (0,),
+            1,
+            1,
+            1,
+            id="a match is a match, whatever it lies on",
+        ),
+    ],
+)
+def test_dont_care_words(
+    references: Line,
+    predictions: Line,
+    dont_care: tuple[int, ...],
+    num_reference: int,
+    num_prediction: int,
+    num_matched: int,
+) -> None:
+    page = reading(references, predictions, dont_care)
+    assert (page.num_reference, page.num_prediction, len(page.matches)) == (num_reference, num_prediction, num_matched)
+
+
+def tilted(text: str, drop: float) -> PageWords:
+    """A band 20 pixels high and 200 wide, whose right end lies `drop` pixels lower."""
+    return page_words(np.array([[0, 0], [200, drop], [200, drop + 20], [0, 20]]), [text])
+
+
+def test_tilted_quads_are_matched_by_their_boxes_or_by_themselves() -> None:
+    """Two bands that fall and rise share their box and little else."""
+    falling, rising = tilted("가", 100), page_words(np.array([[0, 100], [200, 0], [200, 20], [0, 120]]), ["가"])
+    by_box, by_quad = compare_page(falling, rising), compare_page(falling, rising, polygon=True)
+    assert (by_box.matches, by_quad.matches) == (((0, 0),), ())
+    assert page_f1_seed(by_box) == page_f1_seed(by_quad) == 1, "the seed knows upright boxes only"
+    assert compare_page(falling, tilted("가", 102), polygon=True).matches == ((0, 0),)
+
+
+def test_upright_words_match_alike_either_way() -> None:
+    references, predictions = line(FIVE), boxed([((x0 + 3, 2, x1 + 3, 19), text) for x0, x1, text in FIVE])
+    assert compare_page(references, predictions).matches == compare_page(references, predictions, polygon=True).matches

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import torch
 
 from evaluator.__main__ import main
 from evaluator.evaluate import evaluate
+from evaluator.figures import FIGURES
 from evaluator.report import Report, table
+from evaluator.significance import Interval
 from ocr.config import Config
 from ocr.errors import UsageError, run_command
 from ocr.page import page_to_json
@@ -51,7 +54,7 @@ def test_the_same_recognizer_twice_scores_the_same(evaluated: tuple[Report, Path
     systems = evaluated[0].systems
     baseline, finetuned = systems["baseline"], systems["finetuned"]
     assert (baseline.name, finetuned.name) == ("english_g2", "finetuned")
-    for part in ("pages", "detection", "recognition", "end_to_end", "end_to_end_seed", "languages"):
+    for part in ("pages", "detection", "recognition", "end_to_end", "end_to_end_seed", "cleval", "detection_extra"):
         assert getattr(baseline, part) == getattr(finetuned, part)
 
 
@@ -78,14 +81,39 @@ def test_the_report_on_disk(evaluated: tuple[Report, Path], shards: Path) -> Non
     _, out = evaluated
     assert sorted(path.name for path in out.iterdir()) == ["pages.csv", "report.json"]
     written: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert set(written) == {"systems", "detector", "pages", "eval_set", "device", "versions", "seconds"}
+    assert set(written) == {"systems", "comparison", "detector", "pages", "eval_set", "device", "versions", "seconds"}
     assert set(written["systems"]["finetuned"]) == {
-        *("pages", "detection", "recognition", "end_to_end", "end_to_end_seed"),
-        *("name", "languages"),
+        *("pages", "detection", "recognition", "end_to_end", "end_to_end_seed", "cleval"),
+        *("name", "languages", "intervals", "detection_extra", "breakdown"),
     }
     assert written["detector"]["width_ths"] == 0.0
     assert (written["eval_set"], written["device"].split()[0]) == (str(shards), "cpu")
     assert set(written["seconds"]) == {"detection", "baseline", "finetuned", "total"}
+
+
+def test_every_figure_has_an_interval_and_a_difference(evaluated: tuple[Report, Path]) -> None:
+    report, _ = evaluated
+    assert set(report.comparison) == set(report.systems["baseline"].intervals) == set(FIGURES)
+    same = report.comparison["end_to_end.f1"]
+    assert (same.difference, same.interval, same.p_value) == (0.0, Interval(0.0, 0.0), 1.0)
+    f1, interval = report.systems["baseline"].end_to_end.f1, report.systems["baseline"].intervals["end_to_end.f1"]
+    assert interval is not None and f1 is not None
+    assert interval.low <= f1 <= interval.high
+    assert interval.low < interval.high
+
+
+def test_detection_extra_and_breakdown(evaluated: tuple[Report, Path]) -> None:
+    baseline = evaluated[0].systems["baseline"]
+    extra, parts = baseline.detection_extra, baseline.breakdown
+    assert extra.ap_50 is not None and extra.ap_75 is not None and extra.ap_50_95 is not None
+    assert 0.8 < extra.ap_50 <= baseline.detection.recall + 0.01  # type: ignore[operator]
+    assert extra.ap_50 >= extra.ap_50_95 > 0
+    assert extra.mean_giou is not None and 0.5 < extra.mean_giou <= 1
+    assert list(parts.by_category) == ["일반행정"]
+    assert parts.by_category["일반행정"].detection == baseline.detection
+    assert sum(group.num_words for group in parts.by_length.values()) == 13
+    assert sum(group.num_matched for group in parts.by_height.values()) == 11
+    assert parts.outside_alphabet.num_outside == 0
 
 
 def test_pages_csv_opens_in_excel(evaluated: tuple[Report, Path]) -> None:
@@ -114,6 +142,18 @@ def test_the_table_has_a_line_a_system(evaluated: tuple[Report, Path]) -> None:
     assert any(line.startswith("Both read the boxes of one detector") for line in lines)
 
 
+def test_the_table_says_how_sure_it_is(evaluated: tuple[Report, Path]) -> None:
+    lines = table(evaluated[0]).splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("figure "))
+    assert lines[start].split() == ["figure", "baseline", "finetuned", "difference", "p"]
+    cer = next(line for line in lines[start:] if line.startswith("CER"))
+    assert re.fullmatch(
+        r"CER( +0\.\d{4} \(0\.\d{4} to 0\.\d{4}\)){2} +\+0\.0000 \(\+0\.0000 to \+0\.0000\) +1\.0000", cer
+    )
+    named = [line.split("  ")[0] for line in lines[start + 1 : lines.index("", start)]]
+    assert named[-4:] == ["CLEval detection", "CLEval end to end", "mAP (0.50:0.95)", "mean GIoU"]
+
+
 @pytest.mark.parametrize("systems", [(), ("baseline", "stock")])
 def test_an_unknown_system_is_refused(
     shards: Path, easyocr_dir: Path, tmp_path: Path, systems: tuple[str, ...]
@@ -130,7 +170,8 @@ def test_the_command(shards: Path, easyocr_dir: Path, tmp_path: Path) -> None:
     assert run.stdout.splitlines()[1].startswith("baseline  english_g2")
     assert run.stdout.splitlines()[-1].startswith(f"Report: {tmp_path}/report/report.json")
     assert {line.split(":")[0] for line in run.stderr.splitlines()} == {"evaluate"}  # progress, and no warning
-    assert list(json.loads((tmp_path / "report" / "report.json").read_bytes())["systems"]) == ["baseline"]
+    report = json.loads((tmp_path / "report" / "report.json").read_bytes())
+    assert (list(report["systems"]), report["comparison"]) == (["baseline"], {})
 
 
 @pytest.mark.parametrize(

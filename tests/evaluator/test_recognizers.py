@@ -11,6 +11,7 @@ import pytest
 from evaluator.detector import SETTINGS, Detection, detect, load_detector
 from evaluator.pages import decode_page
 from evaluator.recognizers import load_baseline, load_finetuned, read_boxes
+from evaluator.words import hulls
 from ocr.errors import DataError, UsageError
 from tests.evaluator.conftest import draw_page, export_english
 
@@ -33,11 +34,15 @@ def test_boxes_and_texts_are_those_of_readtext(easyocr_dir: Path, tmp_path: Path
 
     image = decode_page(jpg, label)
     detection = detect(load_detector(easyocr_dir, "cpu"), image.rgb)
-    texts = read_boxes(load_baseline("english_g2", easyocr_dir, "cpu"), image.grey, detection)
+    read = read_boxes(load_baseline("english_g2", easyocr_dir, "cpu"), image.grey, detection)
+    texts = [text for text, _ in read]
 
     assert texts == [text for _, text, _ in theirs]
+    assert [confidence for _, confidence in read] == pytest.approx([sure for _, _, sure in theirs])
     corners = [np.array(quad) for quad, _, _ in theirs]
-    assert detection.hulls == pytest.approx(np.array([[*quad.min(axis=0), *quad.max(axis=0)] for quad in corners]))
+    assert hulls(detection.words_P42) == pytest.approx(
+        np.array([[*quad.min(axis=0), *quad.max(axis=0)] for quad in corners])
+    )
     assert len(detection.quads_M42) == 1
     assert {"Hello", "World", "2024", "Seoul", "Tilted"} <= set(texts)
 
@@ -45,7 +50,7 @@ def test_boxes_and_texts_are_those_of_readtext(easyocr_dir: Path, tmp_path: Path
 def test_a_blank_page_holds_no_word(easyocr_dir: Path) -> None:
     detection = detect(load_detector(easyocr_dir, "cpu"), np.full((96, 128, 3), 255, np.uint8))
     assert (detection.boxes_N4.shape, detection.quads_M42.shape) == ((0, 4), (0, 4, 2))
-    assert detection.hulls.shape == (0, 4)
+    assert detection.words_P42.shape == (0, 4, 2)
 
 
 def test_no_box_is_lost_whatever_its_shape(easyocr_dir: Path) -> None:
@@ -60,8 +65,9 @@ def test_no_box_is_lost_whatever_its_shape(easyocr_dir: Path) -> None:
             [[(5, 5), (5, 5), (5, 5), (5, 5)], [(15, 145), (95, 145), (95, 190), (15, 190)]], dtype=np.float32
         ),
     )
-    texts = read_boxes(load_baseline("english_g2", easyocr_dir, "cpu"), grey, detection)
-    assert texts == ["low", "", "", "high", "", "low"]
+    read = read_boxes(load_baseline("english_g2", easyocr_dir, "cpu"), grey, detection)
+    assert [text for text, _ in read] == ["low", "", "", "high", "", "low"]
+    assert [confidence > 0 for _, confidence in read] == [True, False, False, True, False, True]
 
 
 def test_a_recognizer_of_another_height_changes_no_other(easyocr_dir: Path, tmp_path: Path) -> None:
@@ -76,7 +82,21 @@ def test_a_recognizer_of_another_height_changes_no_other(easyocr_dir: Path, tmp_
     low = load_finetuned("low_english", tmp_path, "cpu")
 
     assert read_boxes(low, grey, detection) != alone
-    assert read_boxes(baseline, grey, detection) == alone == ["Minister 1999"]
+    assert read_boxes(baseline, grey, detection) == alone
+    assert [text for text, _ in alone] == ["Minister 1999"]
+
+
+def test_the_alphabet_is_what_the_reader_lets_a_recognizer_write(easyocr_dir: Path) -> None:
+    """The Reader holds back the characters that its network knows and none of its languages has."""
+    grey = np.full((60, 300), 240, np.uint8)
+    cv2.putText(grey, "Cabbage 12", (10, 42), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 20, 2)
+    detection = Detection(boxes_N4=np.array([(0, 0, 300, 60)]), quads_M42=NO_QUADS)
+    baseline = load_baseline("english_g2", easyocr_dir, "cpu")
+    assert baseline.alphabet == set(baseline.reader.character)
+    baseline.reader.lang_char = "abg12한"
+    assert baseline.alphabet == set("abg12")
+    ((text, _),) = read_boxes(baseline, grey, detection)
+    assert text and baseline.alphabet.issuperset(text)
 
 
 def test_a_baseline_of_another_language_is_refused(tmp_path: Path) -> None:

@@ -1,68 +1,405 @@
+"""`python -m evaluator.score`, and what it does with every input that is not as it should be."""
+
 from __future__ import annotations
 
-import msgspec
+import json
+import re
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from evaluator.end_to_end import PageReading
-from evaluator.score import scores_of
+from evaluator.score import main
+from ocr.errors import run_command
 
-HALF_READ = PageReading(num_reference=4, num_prediction=2, pairs=(("가나다라", "가나다마"), ("바", "바")))
-ALL_READ = PageReading(num_reference=1, num_prediction=1, pairs=(("사아", "사아"),))
-MISSED = PageReading(num_reference=3, num_prediction=0)
-BLANK = PageReading(num_reference=0, num_prediction=0)
-INVENTED = PageReading(num_reference=0, num_prediction=2)
+Pages = dict[str, list[dict[str, Any]]]
 
-NOTHING: dict[str, object] = {
-    "pages": 0,
-    "detection": {
-        "precision": None,
-        "recall": None,
-        "f1": None,
-        "num_matched": 0,
-        "num_reference": 0,
-        "num_prediction": 0,
-    },
-    "recognition": {"cer": None, "cer_macro": None, "accuracy": None, "one_minus_ned": None, "num_pairs": 0},
-    "end_to_end": {"precision": None, "recall": None, "f1": None, "f1_page_mean": None},
-    "end_to_end_seed": {"f1_page_mean": None},
-}
+TITLE = {"box": [0, 0, 60, 20], "text": "김해시"}
+PRICE = {"quad": [80, 0, 140, 0, 140, 20, 80, 20], "text": "3,000"}
+GOOD: Pages = {"a": [TITLE, PRICE]}
 
 
-def test_scores_over_nothing_are_null_under_the_public_names() -> None:
-    assert msgspec.to_builtins(scores_of([])) == NOTHING
+def run_score(folder: Path, reference: str, prediction: str, *options: str) -> int:
+    """Run the command in this process, on R.jsonl and P.jsonl; the exit code."""
+    paths = [folder / "R.jsonl", folder / "P.jsonl"]
+    for path, content in zip(paths, (reference, prediction), strict=True):
+        path.write_text(content, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["score", "--reference", str(paths[0]), "--prediction", str(paths[1]), *options])
+        try:
+            run_command(main)
+        except SystemExit as end:
+            assert isinstance(end.code, int)
+            return end.code
+    return 0
 
 
-def test_counts_are_summed_over_pages_and_divided_once() -> None:
-    scores = scores_of([HALF_READ, ALL_READ])
-    assert (scores.pages, scores.detection.num_matched, scores.recognition.num_pairs) == (2, 3, 3)
-    assert scores.detection.precision == 1.0
-    assert scores.detection.recall == pytest.approx(3 / 5)
-    assert scores.detection.f1 == pytest.approx(6 / 8)
-    assert scores.recognition.cer == pytest.approx(1 / 7)
-    assert scores.recognition.cer_macro == pytest.approx((1 / 4) / 3)
-    assert scores.recognition.accuracy == pytest.approx(2 / 3)
-    assert scores.recognition.one_minus_ned == pytest.approx(2.75 / 3)
-    assert scores.end_to_end.precision == pytest.approx(2.75 / 3)
-    assert scores.end_to_end.recall == pytest.approx(2.75 / 5)
-    assert scores.end_to_end.f1 == pytest.approx(2 * 2.75 / 8)
-    assert scores.end_to_end.f1_page_mean == pytest.approx((2 * 1.75 / 6 + 1) / 2)
-    assert scores.end_to_end_seed.f1_page_mean == pytest.approx((0.5833 + 1) / 2)
+def lines(pages: Pages) -> str:
+    return "".join(
+        json.dumps({"page": name, "words": words}, ensure_ascii=False) + "\n" for name, words in pages.items()
+    )
+
+
+def scores_of(folder: Path, reference: Pages, prediction: Pages, *options: str) -> dict[str, Any]:
+    assert run_score(folder, lines(reference), lines(prediction), "--out", str(folder / "scores.json"), *options) == 0
+    scores: dict[str, Any] = json.loads((folder / "scores.json").read_bytes())
+    return scores
+
+
+def test_scores_json_holds_exactly_this(tmp_path: Path) -> None:
+    prediction = {"a": [TITLE, PRICE | {"text": "3.000"}, {"box": [200, 0, 240, 20], "text": "x"}]}
+    assert scores_of(tmp_path, GOOD, prediction) == {
+        "pages": 1,
+        "detection": {
+            "precision": pytest.approx(2 / 3),
+            "recall": 1.0,
+            "f1": 0.8,
+            "num_matched": 2,
+            "num_reference": 2,
+            "num_prediction": 3,
+        },
+        "recognition": {
+            "cer": 1 / 8,
+            "cer_macro": pytest.approx(1 / 10),
+            "accuracy": 1 / 2,
+            "one_minus_ned": 0.9,
+            "num_pairs": 2,
+        },
+        "end_to_end": {"precision": pytest.approx(0.6), "recall": 0.9, "f1": 0.72, "f1_page_mean": 0.72},
+        "end_to_end_seed": {"f1_page_mean": 0.72},
+        "cleval": {
+            "detection": {"recall": 1.0, "precision": pytest.approx(8 / 9), "hmean": pytest.approx(16 / 17)},
+            "end_to_end": {"recall": 7 / 8, "precision": pytest.approx(7 / 9), "hmean": pytest.approx(14 / 17)},
+            "num_split": 0,
+            "num_merged": 0,
+            "num_overlapped": 0,
+        },
+    }
+
+
+def test_no_torch_is_imported(tmp_path: Path) -> None:
+    for name in ("R.jsonl", "P.jsonl"):
+        (tmp_path / name).write_text(lines(GOOD), encoding="utf-8")
+    arguments = ["score", "--reference", str(tmp_path / "R.jsonl"), "--prediction", str(tmp_path / "P.jsonl")]
+    check = (
+        f"import sys; sys.argv = {arguments}; from evaluator.score import main; main(); "
+        "sys.exit(bool({'torch', 'easyocr', 'torchvision', 'webdataset', 'lxml'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert json.loads(run.stdout)["end_to_end"]["f1"] == 1.0
+
+
+def test_the_command_in_a_process_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "R.jsonl").write_text(lines(GOOD), encoding="utf-8")
+    command = [sys.executable, "-m", "evaluator.score", "--reference", str(tmp_path / "R.jsonl")]
+    command += ["--prediction", str(tmp_path / "nowhere")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == f"error: {tmp_path}/nowhere: no such file or folder\n"
+
+
+def test_options(tmp_path: Path) -> None:
+    """A band that falls, read as one that rises; and a wide false word."""
+    falling = {"quad": [0, 0, 200, 100, 200, 120, 0, 20], "text": "가"}
+    rising = {"quad": [0, 100, 200, 0, 200, 20, 0, 120], "text": "가"}
+    false = {"box": [300, 0, 500, 40], "text": "나"}
+    reference, prediction = {"a": [falling]}, {"a": [rising, false]}
+    assert scores_of(tmp_path, reference, prediction)["detection"]["num_matched"] == 1
+    by_quad = scores_of(tmp_path, reference, prediction, "--polygon")
+    assert by_quad["detection"]["num_matched"] == by_quad["recognition"]["num_pairs"] == 0
+    assert by_quad["end_to_end_seed"]["f1_page_mean"] == 0.6667
+    found = {"a": [falling, false]}
+    assert scores_of(tmp_path, reference, found)["cleval"]["detection"]["precision"] == 1 / 2
+    assert scores_of(tmp_path, reference, found, "--cleval-fp", "intended")["cleval"]["detection"]["precision"] == 1 / 6
+
+
+def changed(pages: Pages, **changes: Any) -> Pages:
+    """The pages with the first word of the first page changed."""
+    name, (first, *others) = next(iter(pages.items()))
+    return pages | {name: [{key: value for key, value in (first | changes).items() if value is not None}, *others]}
 
 
 @pytest.mark.parametrize(
-    ("page", "detection_f1", "f1", "f1_page_mean", "f1_seed"),
+    ("reference", "prediction", "expected"),
     [
-        pytest.param(MISSED, 2 / 5, 2 / 5, 1 / 2, 1 / 2, id="an unread page counts with its words"),
-        pytest.param(INVENTED, 2 / 4, 2 / 4, 1 / 2, 1 / 2, id="so do words read on a blank page"),
-        pytest.param(BLANK, 1, 1, 1, 1 / 2, id="a blank page read as blank is 0 for the seed, and nothing for us"),
+        pytest.param(
+            changed(GOOD, text=unicodedata.normalize("NFD", "김해시")),
+            GOOD,
+            {"recognition.accuracy": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="NFD in the reference",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, text=unicodedata.normalize("NFD", "김해시")),
+            {"recognition.cer": 0.0, "end_to_end_seed.f1_page_mean": 1.0},
+            id="NFD in the prediction",
+        ),
+        pytest.param(
+            {unicodedata.normalize("NFD", "쪽"): [TITLE]},
+            {"쪽": [TITLE]},
+            {"detection.f1": 1.0},
+            id="NFD in a page's name",
+        ),
+        pytest.param(
+            {"a": []},
+            {"a": [TITLE]},
+            {"detection.precision": 0.0, "detection.recall": None, "end_to_end.f1": 0.0, "recognition.cer": None},
+            id="no word in the reference",
+        ),
+        pytest.param(
+            {"a": [TITLE]},
+            {"a": []},
+            {"detection.precision": None, "detection.recall": 0.0, "end_to_end.f1": 0.0, "recognition.cer": None},
+            id="no word in the prediction",
+        ),
+        pytest.param(
+            {"a": []},
+            {"a": []},
+            {"pages": 1, "detection.f1": None, "end_to_end.f1_page_mean": None, "end_to_end_seed.f1_page_mean": 0.0},
+            id="no word anywhere",
+        ),
+        pytest.param(
+            {"a": [TITLE], "b": []},
+            {"a": [TITLE], "b": []},
+            {"pages": 2, "end_to_end.f1_page_mean": 1.0, "end_to_end_seed.f1_page_mean": 0.5},
+            id="a blank page read as blank",
+        ),
+        pytest.param(
+            {"a": [TITLE], "b": [PRICE]},
+            {"a": [TITLE]},
+            {"pages": 2, "detection.recall": 0.5, "end_to_end.f1_page_mean": 0.5},
+            id="a page that was not predicted",
+        ),
+        pytest.param(
+            {"a": [TITLE, PRICE | {"dont_care": True}]},
+            {"a": [TITLE]},
+            {"detection.num_reference": 1, "detection.f1": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="a don't-care word missed",
+        ),
+        pytest.param(
+            {"a": [TITLE, PRICE | {"dont_care": True}]},
+            {"a": [TITLE, PRICE]},
+            {"detection.num_prediction": 1, "detection.f1": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="a don't-care word read",
+        ),
+        pytest.param(
+            {"a": [TITLE, PRICE | {"text": "###"}]},
+            {"a": [TITLE, PRICE]},
+            {"detection.num_reference": 1, "detection.f1": 1.0},
+            id="### is a don't-care word",
+        ),
+        pytest.param(
+            {"a": [TITLE | {"dont_care": True}]},
+            {"a": [TITLE]},
+            {"detection.f1": None, "end_to_end.f1": None, "cleval.detection.recall": None},
+            id="nothing but don't-care words",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, text=""),
+            {"detection.f1": 1.0, "recognition.accuracy": 0.5, "end_to_end.f1": 0.5},
+            id="an empty text in the prediction",
+        ),
+        pytest.param(
+            changed(GOOD, text=""),
+            GOOD,
+            {"detection.f1": 1.0, "recognition.cer_macro": 0.5, "recognition.cer": 3 / 5, "end_to_end.f1": 0.5},
+            id="an empty text in the reference",
+        ),
+        pytest.param(
+            changed(GOOD, text=""),
+            changed(GOOD, text=""),
+            {"recognition.accuracy": 1.0, "end_to_end.f1": 1.0},
+            id="in both",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, box=[30, 10, 30, 10]),
+            {"detection.num_prediction": 2, "detection.num_matched": 1},
+            id="a box without area is a false one",
+        ),
+        pytest.param(
+            changed(GOOD, box=[0, 0, 60, 0]),
+            GOOD,
+            {"detection.num_reference": 2, "detection.num_matched": 1},
+            id="a reference without area is missed",
+        ),
+        pytest.param(
+            changed(GOOD, box=[-60, -20, 0, 0]),
+            changed(GOOD, box=[-60, -20, 0, 0]),
+            {"detection.f1": 1.0},
+            id="off the page",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, box=None, quad=[0, 0, 60, 0, 0, 20, 60, 20]),
+            {"detection.f1": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="a quad that crosses itself",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, box=None, quad=[0, 0, 0, 20, 60, 20, 60, 0]),
+            {"detection.f1": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="a counterclockwise quad",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, box=None, quad=[0, 3, 60, 0, 60, 17, 0, 20]),
+            {"detection.f1": 1.0, "cleval.end_to_end.hmean": 1.0},
+            id="a tilted quad",
+        ),
+        pytest.param(
+            GOOD,
+            changed(GOOD, quad=[0, 0, 60, 0, 60, 20, 0, 20], box=[0, 0, 1, 1]),
+            {"detection.f1": 1.0},
+            id="of quad and box the quad counts",
+        ),
+        pytest.param(
+            GOOD,
+            {"a": [TITLE, TITLE, PRICE]},
+            {"detection.num_matched": 2, "detection.num_prediction": 3, "cleval.num_overlapped": 3},
+            id="the same word twice",
+        ),
     ],
 )
-def test_empty_pages_beside_a_perfect_one(
-    page: PageReading, detection_f1: float, f1: float, f1_page_mean: float, f1_seed: float
+def test_a_defined_result(tmp_path: Path, reference: Pages, prediction: Pages, expected: dict[str, Any]) -> None:
+    scores = scores_of(tmp_path, reference, prediction)
+
+    def at(place: str) -> Any:
+        value: Any = scores
+        for name in place.split("."):
+            value = value[name]
+        return value
+
+    assert {place: at(place) for place in expected} == expected
+    assert scores_of(tmp_path, reference, prediction, "--polygon") == scores
+
+
+BAD_LINES = [
+    pytest.param('{"page": "b", "words": [{"box": [0, 0, NaN, 9], "text": ""}]}', "NaN is no number of JSON", id="NaN"),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, -Infinity, 9], "text": ""}]}', "-Infinity is no", id="-Infinity"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, 1e999, 9], "text": ""}]}', "word 1: Number out of", id="1e999"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, 1e9, 9], "text": ""}]}', r"word 1: .*1000000\.0 in box\[2\]", id="1e9"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [886, 273, 143, 137], "text": ""}]}', "word 1: the box .* inverted", id="xywh"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, null, 9], "text": ""}]}', "word 1: Expected `float`, got", id="null"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"quad": [0, 0, 9, 9], "text": ""}]}', "word 1: .* length 8.* in quad", id="4 of 8"
+    ),
+    pytest.param('{"page": "b", "words": [{"text": ""}]}', "word 1 has neither a quad nor a box", id="no box"),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, 9, 9]}]}', "word 1: .*missing required field `text`", id="no text"
+    ),
+    pytest.param(
+        '{"page": "b", "words": [{"box": [0, 0, 9, 9], "text": 7}]}', "word 1: Expected `str`, got `int`", id="7"
+    ),
+    pytest.param('{"page": "b", "words": null}', "Expected `array`, got `null`", id="no list"),
+    pytest.param('{"page": 7, "words": []}', r"Expected `str`, got `int` - at `\$\.page`", id="a number for a name"),
+    pytest.param('{"words": []}', "missing required field `page`", id="no name"),
+    pytest.param('{"page": "b", "wor', "truncated", id="cut off"),
+    pytest.param('{"page": "a", "words": []}', "page 'a' came before, in .*: line 1; keep one", id="twice"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES)
+@pytest.mark.parametrize("side", ["R.jsonl", "P.jsonl"])
+def test_one_line_with_file_and_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, reason: str, side: str
 ) -> None:
-    scores = scores_of([ALL_READ, page])
-    assert scores.pages == 2
-    assert scores.detection.f1 == pytest.approx(detection_f1)
-    assert scores.end_to_end.f1 == pytest.approx(f1)
-    assert scores.end_to_end.f1_page_mean == pytest.approx(f1_page_mean)
-    assert scores.end_to_end_seed.f1_page_mean == pytest.approx(f1_seed)
+    bad, good = f"{lines(GOOD)}\n{line}\n", lines(GOOD)
+    code = run_score(tmp_path, *((bad, good) if side == "R.jsonl" else (good, bad)))
+    said = capsys.readouterr()
+    assert (code, said.out) == (1, "")
+    assert said.err.startswith(f"error: {tmp_path / side}: line 3: ")
+    assert said.err.count("\n") == 1
+    assert re.search(reason, said.err)
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "reason"),
+    [
+        pytest.param("", lines(GOOD), "R.jsonl: is empty", id="an empty reference file"),
+        pytest.param(lines(GOOD), "\n", "P.jsonl: is empty", id="an empty prediction file"),
+        pytest.param(
+            lines(GOOD),
+            lines({"a": [], "a.jpg": [], "b.jpg": []}),
+            "P.jsonl: line 2: page 'a.jpg' is not in the reference (2 such pages); score the same pages under the same "
+            "names, such as 'a'",
+            id="predictions for unknown pages",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: str, prediction: str, reason: str
+) -> None:
+    assert run_score(tmp_path, reference, prediction) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"error: {tmp_path}/{reason}")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        pytest.param('{"page": "a", "words": [', "truncated", id="the first of many lines is cut off"),
+        pytest.param(
+            '{"page": "a",\n"words": [{"box": [9, 0, 0, 9],\n"text": ""}]}', "word 1: the box", id="over many lines"
+        ),
+        pytest.param(
+            '{"page": "a",\n"words": [{"box": [0, 0, 9],\n"text": ""}]}', "word 1: .* in box", id="box of three"
+        ),
+    ],
+)
+def test_a_broken_first_object(tmp_path: Path, capsys: pytest.CaptureFixture[str], first: str, reason: str) -> None:
+    assert run_score(tmp_path, lines(GOOD), first) == 1
+    assert re.match(rf"error: {tmp_path}/P\.jsonl: line 1: .*{reason}", capsys.readouterr().err)
+
+
+def test_scores_that_could_not_be_written_are_refused_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path)) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}: is a folder; name a file\n"
+    assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path / "R.jsonl" / "scores.json")) == 2
+    assert "R.jsonl: is a file, so no report can be written" in capsys.readouterr().err
+    assert run_score(tmp_path, lines(GOOD), lines(GOOD), "--out", str(tmp_path / "new" / "folder" / "scores.json")) == 0
+    assert capsys.readouterr().out == f"Scores of 1 pages: {tmp_path}/new/folder/scores.json\n"
+
+
+def test_what_was_mended_or_missing_is_said_and_the_scores_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    z_order = {"quad": [0, 0, 60, 0, 0, 20, 60, 20], "text": "김해시"}
+    assert run_score(tmp_path, lines({"a": [TITLE], "b": [PRICE]}), lines({"a": [z_order]})) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["pages"] == 2
+    assert said.err.splitlines() == [
+        "note: prediction: 1 of its quads had corners out of turn; they were put in turn, clockwise",
+        "note: prediction: 1 of 2 pages missing; their words count as missed",
+    ]
+
+
+def test_refused_words_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label = {
+        "images": [],
+        "annotations": [{"annotation.bbox": [0, 0, 9, 9], "annotation.text": text} for text in ("", "김")],
+    }
+    assert run_score(tmp_path, json.dumps(label), "[]") == 1, "the files of one page are called differently"
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "P.json").write_text(json.dumps(label), encoding="utf-8")
+    assert run_score(tmp_path, "[]", "[]", "--reference", str(tmp_path / "labels"), "--reference-format", "aihub") == 0
+    said = capsys.readouterr()
+    assert "note: reference: left out: empty text: 1" in said.err
+    assert json.loads(said.out)["detection"]["num_reference"] == 1
