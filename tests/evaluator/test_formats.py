@@ -12,6 +12,7 @@ import pytest
 from evaluator.formats.read import Format, read_pages, tell_format
 from ocr.errors import DataError, UsageError
 from shard_builder import aihub
+from shard_builder.words import words_of
 
 SEOUL = ([10.0, 20.0, 70.0, 44.0], "서울")
 PRICE = ([80.0, 21.0, 120.0, 44.0], "3,000")
@@ -234,11 +235,11 @@ def test_labels_are_read_as_the_shard_builder_reads_them(tmp_path: Path) -> None
     annotations = [{"annotation.bbox": box, "annotation.text": text} for box, text in ODDITIES]
     content = json.dumps({"images": [{"image.width": 5, "image.height": 5}], "annotations": annotations}).encode()
     (tmp_path / "stem.json").write_bytes(content)
-    theirs, refused = aihub.to_page(aihub.read_label(content), "stem", 1000, 1000)
+    theirs, refused = words_of(aihub.read_label(content), 1000, 1000)
     found = read_pages(tmp_path)
     ours = found.pages["stem"]
-    assert ours.boxes_N4.tolist() == [list(word.box) for word in theirs.words]
-    assert ours.texts == tuple(word.text for word in theirs.words)
+    assert ours.boxes_N4.tolist() == [list(word.box) for _, word in theirs]
+    assert ours.texts == tuple(word.text for _, word in theirs)
     assert found.refused == refused
 
 
