@@ -23,7 +23,7 @@ def test_the_bench_runs_and_says_where(options: list[str]) -> None:
         *options,
     ]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    machine, made, seconds = run.stdout.splitlines()
+    machine, made, wall, processor = run.stdout.splitlines()
     assert all(word in machine for word in ("cores", "Python", "numpy", "shapely", "commit"))
     assert made == f"2 pages x 12 words, {'tilted' if options else 'upright'}, seed 0"
-    assert seconds.startswith("median ")
+    assert wall.startswith("wall: median ") and processor.startswith("processor: median ")
