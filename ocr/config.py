@@ -51,6 +51,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool = True
     batch_max_length: PositiveInt = 34
     data_filtering_off: bool = False
+    # Augmentation
+    augment: bool = False
+    augment_ink: Fraction = 0.4
+    augment_rule: Fraction = 0.5
+    augment_stamp: Fraction = 0.5
+    augment_shear: Fraction = 0.4
+    augment_crop: Fraction = 0.5
+    augment_blur: Fraction = 0.4
+    augment_tone: Fraction = 0.5
+    augment_noise: Fraction = 0.4
+    augment_jpeg: Fraction = 0.5
+    augment_pad: Fraction = 0.5
     # Training
     workers: Count = 2
     batch_size: PositiveInt = 64

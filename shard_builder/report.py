@@ -33,15 +33,17 @@ def print_plan(plan: SplitPlan) -> None:
 def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure]) -> None:
     """Print a split's counts."""
     if failures:
+        what = "pages" if manifest.pages else "images"
         print(
-            f"{manifest.split}: {len(failures)} pages cannot be read and are left out, listed in "
+            f"{manifest.split}: {len(failures)} {what} cannot be read and are left out, listed in "
             f"{folder / FAILED_NAME}, the first: {failures[0].detail}",
             file=sys.stderr,
         )
     num_bytes = sum(shard.num_bytes for shard in manifest.shards)
     print(f"{manifest.split}: {folder}")
     print(f"  shards {len(manifest.shards):>11,}          {num_bytes / 1e6:,.1f} MB")
-    print_fates("pages", manifest.pages, WRITTEN)
+    if manifest.pages:  # shards made of single words know of no page
+        print_fates("pages", manifest.pages, WRITTEN)
     print_fates("words", manifest.words, WRITTEN)
     if manifest.missing:
         common = sorted(manifest.missing.items(), key=lambda item: (-item[1], item[0]))

@@ -1,0 +1,126 @@
+"""Training patches as other scanners, printers and detectors might have given them.
+
+    ink     bold or thin print                        on paper
+    rule    a line of a form                          "
+    stamp   a red seal                                "
+    shear   a page askew, leaning letters             in the scanner
+    crop    another box around the word               in the detector
+    blur    out of focus, or moved                    in the scanner
+    tone    brightness, contrast, gamma               "
+    noise   of the sensor or the paper                "
+    jpeg    compression                               in the file
+    pad     more padding than the batch needs         in the Reader's own batches: `extra_padding`
+
+`augment` does all but the last, on the patch as it is in the shard, before it is fitted to the network's height. Each
+kind is met by a share of the patches, and its strength, in [0, 1], says how far it goes; 0 turns it off. What happens
+to a patch is a pure function of (strengths, seed, sample, epoch), the same in any worker and rank, and changing the
+strength of one kind changes nothing that the others draw.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from ocr.config import Config
+from ocr.patch import IMG_HEIGHT
+from trainer.distortions import blur, crop, ink, jpeg, noise, rule, shear, stamp, tone
+
+
+class Augmentation(msgspec.Struct, frozen=True):
+    """The strength of each kind, in the order in which they are applied."""
+
+    ink: float = 0.0
+    rule: float = 0.0
+    stamp: float = 0.0
+    shear: float = 0.0
+    crop: float = 0.0
+    blur: float = 0.0
+    tone: float = 0.0
+    noise: float = 0.0
+    jpeg: float = 0.0
+    pad: float = 0.0
+
+
+Distortion = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
+
+STEPS: tuple[tuple[str, float, Distortion], ...] = (
+    ("ink", 0.4, ink),
+    ("rule", 0.1, rule),
+    ("stamp", 0.05, stamp),
+    ("shear", 0.2, shear),
+    ("crop", 0.5, crop),
+    ("blur", 0.2, blur),
+    ("tone", 0.3, tone),
+    ("noise", 0.3, noise),
+    ("jpeg", 0.1, jpeg),
+)
+"""(kind, share of the patches that meet it, how)"""
+
+NUM_DRAWS = 8  # a kind: one says whether it happens, seven say how
+OF_A_SAMPLE, OF_A_BATCH = 0, 1  # sample 7 and batch 7 draw different numbers
+MANY_WORDS_SHARE, MANY_WORDS_HEIGHTS = 0.1, 8
+
+
+def augmentation_of(config: Config) -> Augmentation:
+    """The strengths that a config asks for; all 0 unless its `augment` is on."""
+    if not config.augment:
+        return Augmentation()
+    return Augmentation(*(getattr(config, f"augment_{kind}") for kind in Augmentation.__struct_fields__))
+
+
+def augment(patch: np.ndarray, strengths: Augmentation, seed: int, sample: int, epoch: int) -> np.ndarray:
+    """A patch, uint8 grey (h, w) or RGB (h, w, 3), as it looks in this epoch; the one given is left as it is.
+
+    `sample` numbers the sample over the whole data set; the three numbers are below 2**64. The size may change, but
+    fitted to the network's height the result is never wider than `reader_width` of the given patch. It may be
+    narrower: pad it as far as the given one, on whose width it was decided that CTC can write the text.
+    """
+    if not any(getattr(strengths, kind) for kind, _, _ in STEPS):
+        return patch
+    patch = np.ascontiguousarray(patch)
+    for (kind, share, distort), (gate, *u) in zip(STEPS, draws(seed, sample, epoch, OF_A_SAMPLE), strict=True):
+        if (strength := getattr(strengths, kind)) and gate < share:
+            patch = distort(patch, strength, u)
+    return patch
+
+
+def extra_padding(strengths: Augmentation, seed: int, batch: int, epoch: int, img_height: int = IMG_HEIGHT) -> int:
+    """Pixels to pad a training batch wider than it needs, because the Reader does: a whole number of 4-pixel steps.
+
+    Alone a word is padded by 0 to `img_height` - 1 pixels, among others of its page to the widest of them. One number
+    a batch, because one wide sample would widen them all. At strength 1 it is up to `img_height`, and in one batch of
+    ten up to 8 times that.
+    """
+    if not strengths.pad:
+        return 0
+    gate, share, *_ = draws(seed, batch, epoch, OF_A_BATCH)[0]
+    heights = MANY_WORDS_HEIGHTS if gate < MANY_WORDS_SHARE else 1
+    return 4 * round(strengths.pad * share * heights * img_height / 4)
+
+
+def draws(seed: int, number: int, epoch: int, purpose: int) -> list[list[float]]:
+    """NUM_DRAWS numbers in [0, 1) for each of STEPS, by Philox with the key (seed, number)."""
+    return DICE.rolled((seed, number), (0, 0, purpose, epoch))
+
+
+class Dice(threading.local):
+    """A thread's Philox, turned to another key for each sample: a new one for each costs three times as much."""
+
+    def __init__(self) -> None:
+        self.bits = np.random.Philox(key=0)
+        self.generator = np.random.Generator(self.bits)
+        self.start = self.bits.state  # a copy, and stays that of a Philox that has drawn nothing
+
+    def rolled(self, key: tuple[int, int], counter: tuple[int, int, int, int]) -> list[list[float]]:
+        self.start["state"]["key"][:] = key
+        self.start["state"]["counter"][:] = counter
+        self.bits.state = self.start
+        rolled: list[list[float]] = self.generator.random((len(STEPS), NUM_DRAWS)).tolist()
+        return rolled
+
+
+DICE = Dice()
