@@ -53,7 +53,8 @@ class CategoryCounts(msgspec.Struct, frozen=True):
 
 
 class InputRecord(msgspec.Struct, frozen=True):
-    """A zip that shards were made of: `digest` is the SHA-256 over names, sizes and checksums of its directory."""
+    """What shards were made of: a zip, `digest` is the SHA-256 over names, sizes and checksums of its directory; or a
+    list of labeled images, with that over their names, sizes and texts."""
 
     name: str
     num_bytes: int

@@ -17,6 +17,7 @@ import numpy as np
 from ocr.patch import aspect_ratio
 
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+MIN_SIDE_TO_DRAW_ON = 24  # of smaller patches, a comma or a dash, lines drawn over them would make something else
 SEAL_SIZE = 192
 NOISE_SIGMA = 40
 
@@ -40,6 +41,8 @@ def rule(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
     """
     height, width = patch.shape[:2]
     side = min(height, width)
+    if side < MIN_SIDE_TO_DRAW_ON:
+        return patch
     mask = np.full((height, width), 255, np.uint8)
     if u[0] < 1 / 3:
         _, _, left, right = ink_margins(patch)
@@ -58,6 +61,8 @@ def rule(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
 def stamp(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
     """Part of a red seal, round or square, over the word: red in RGB, a mid-tone in grey, darker where it meets ink."""
     height, width = patch.shape[:2]
+    if min(height, width) < MIN_SIDE_TO_DRAW_ON:
+        return patch
     scale = min(height, width) * (0.7 + 0.9 * u[0]) / (SEAL_SIZE / 2)
     turn = 0.4 * (u[1] - 0.5)
     across, down = scale * math.cos(turn), scale * math.sin(turn)
@@ -133,7 +138,7 @@ def crop(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
     outward = 0.25 * min(height, width)
     top, bottom, left, right = (
         round((2 * number - 1) * strength * (outward if number > 0.5 else max(margin - 1, 0)))
-        for number, margin in zip(u, ink_margins(patch), strict=False)
+        for number, margin in zip(u[:4], ink_margins(patch), strict=True)
     )
     widest = math.ceil(aspect_ratio(height, width))  # in heights, as the Reader counts its padding
     lacking = math.ceil((width + left + right) / widest) - (height + top + bottom)
@@ -187,9 +192,9 @@ def tone(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
     low, high, _, _ = cv2.minMaxLoc(patch.reshape(patch.shape[0], -1))
     if low == high:
         return patch
-    new_high = min(255.0, high + strength * 60 * (2 * u[0] - 1))
-    new_low = max(0.0, low + strength * 80 * (2 * u[1] - 1))
-    new_low = max(0.0, min(new_low, new_high - 0.5 * (high - low)))
+    half = 0.5 * (high - low)
+    new_low = min(max(low + strength * 80 * (2 * u[0] - 1), 0.0), 255.0 - half)
+    new_high = min(max(high + strength * 60 * (2 * u[1] - 1), new_low + half), 255.0)
     gamma = math.exp(strength * 0.7 * (2 * u[2] - 1))
     table = np.zeros(256, np.uint8)
     share = np.arange(high - low + 1) / (high - low)

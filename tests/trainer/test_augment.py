@@ -153,11 +153,12 @@ def test_another_box_never_cuts_the_ink() -> None:
     assert min(heights) < 60 < max(heights)
 
 
-def test_tone_keeps_half_of_the_contrast_and_the_order_of_the_tones() -> None:
-    ramp = np.arange(60, 200, dtype=np.uint8)[None].repeat(20, axis=0)
+@pytest.mark.parametrize(("low", "high"), [(60, 199), (0, 50), (0, 100), (180, 255), (0, 255), (120, 122)])
+def test_tone_keeps_half_of_the_contrast_and_the_order_of_the_tones(low: int, high: int) -> None:
+    ramp = np.arange(low, high + 1, dtype=np.uint8)[None].repeat(20, axis=0)
     for u in np.random.Generator(np.random.Philox(key=6)).random((100, 7)).tolist():
         made = tone(ramp, 1.0, u)[0].astype(int)
-        assert made[-1] - made[0] >= 0.5 * (199 - 60) - 1
+        assert made[-1] - made[0] >= 0.5 * (high - low) - 1
         assert (np.diff(made) >= 0).all()
 
 
