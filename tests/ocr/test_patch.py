@@ -9,9 +9,9 @@ import torch
 from easyocr.recognition import AlignCollate, ListDataset, adjust_contrast_grey
 from easyocr.utils import get_image_list
 
+from ocr.network import Network, build_model
 from ocr.page import Box, crop
 from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch_contrast, to_input
-from ocr.recognizer import Network, build_model
 
 
 def drawn_page() -> np.ndarray:

@@ -11,7 +11,8 @@ from easyocr_en_models import model_dir
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.recognizer import Network, Weights, build_model, read_weights, save_weights
+from ocr.network import Network, build_model
+from ocr.weight_files import Weights, read_weights, save_weights
 from ocr.weights import RECOGNIZERS, charset_of
 from tests.trainer.conftest import changed
 from trainer.checkpoint import (

@@ -15,12 +15,14 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.patch import to_input
 from ocr.reader import load_reader
-from ocr.recognizer import Recognizer, Weights, load_model, save_weights
+from ocr.recognizer import Recognizer
+from ocr.weight_files import Weights, load_model, save_weights
 from ocr.weights import RECOGNIZERS, charset_of
 from tests.trainer.conftest import changed, drawn
 from trainer import export as export_module
 from trainer.checkpoint import starting_model, weights_of
-from trainer.export import LANGUAGES, export
+from trainer.export import export
+from trainer.export_proof import LANGUAGES
 
 KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
 
@@ -46,7 +48,8 @@ def korean_weights(path: Path, character: str = KOREAN, **values: object) -> Wei
 
 def test_the_reader_reads_what_the_recognizer_reads(tmp_path: Path) -> None:
     weights = korean_weights(tmp_path / "best.pth")
-    files = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
+    files, compared = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
+    assert compared.startswith("The Reader gives our logits and texts on 7 sample patches; with its default, int8,")
     assert [path.relative_to(tmp_path / "EasyOCR").as_posix() for path in files] == [
         "model/fine.pth",
         "user_network/fine.py",
@@ -82,12 +85,11 @@ def test_an_older_export_is_kept(tmp_path: Path) -> None:
 
 def test_a_difference_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     korean_weights(tmp_path / "best.pth")
-    wrong_network = export_module.NETWORK_FILE.replace(
-        "from easyocr.model.vgg_model import Model  # noqa: F401",
+    wrong_network = (
         "from easyocr.model.vgg_model import Model as Right\n\n\nclass Model(Right):\n"
-        "    def forward(self, image, text):\n        return super().forward(-image, text)\n",
+        "    def forward(self, image, text):\n        return super().forward(-image, text)\n"
     )
-    monkeypatch.setattr(export_module, "NETWORK_FILE", wrong_network)
+    monkeypatch.setattr(export_module, "network_file", lambda network: wrong_network)
     with pytest.raises(DataError, match="the Reader's logits differ from ours by .*; nothing was installed"):
         export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
     assert list((tmp_path / "EasyOCR").iterdir()) == []
@@ -117,19 +119,19 @@ def test_color_weights_cannot_go_into_the_reader(tmp_path: Path) -> None:
 def test_the_alphabet_is_written_by_a_yaml_writer(tmp_path: Path) -> None:
     character = " !\"#'\\:가나%@"
     korean_weights(tmp_path / "best.pth", character=character)
-    _, _, settings = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
+    _, _, settings = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR").files
     assert yaml.safe_load(settings.read_text(encoding="utf-8"))["character_list"] == character
 
 
 def test_another_height_travels_in_the_export(tmp_path: Path) -> None:
     korean_weights(tmp_path / "best.pth", character="0123456789,.", img_height=32)
-    _, _, settings = export(tmp_path / "best.pth", "low", tmp_path / "EasyOCR")
+    _, _, settings = export(tmp_path / "best.pth", "low", tmp_path / "EasyOCR").files
     assert yaml.safe_load(settings.read_text(encoding="utf-8"))["imgH"] == 32
-    assert Recognizer.load(tmp_path / "EasyOCR" / "model" / "low.pth").img_height == 32
+    assert Recognizer.load(tmp_path / "EasyOCR" / "model" / "low.pth").engine.network.img_height == 32
 
 
 def test_a_folder_of_the_name_is_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fine").mkdir()  # the seed project has a folder `finetuned`
     monkeypatch.syspath_prepend(str(tmp_path))
     korean_weights(tmp_path / "best.pth", character="가나")
-    assert len(export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")) == 3
+    assert len(export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR").files) == 3

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ocr.config import Config
-from ocr.recognizer import Network, build_model
+from ocr.network import Network, build_model
 from tests.trainer.conftest import changed
 from trainer.optimizer import ctc_loss, freeze, make_optimizer, num_trainable
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ocr.config import Config, load_config, save_config
-from ocr.recognizer import read_weights
+from ocr.weight_files import read_weights
 from ocr.weights import charset_of
 from tests.trainer.conftest import SMALL, changed
 from trainer.checkpoint import starting_model
