@@ -15,7 +15,7 @@ from ocr.patch import IMG_HEIGHT, num_steps
 class Network(msgspec.Struct, frozen=True):
     """What a network is made of, in the config's spelling, and the height of input it is trained on.
 
-    The defaults are those of korean_g2. `num_fiducial` says nothing without TPS.
+    The defaults are those of korean_g2. `num_fiducial` says nothing without TPS, `hidden_size` without BiLSTM and Attn.
     """
 
     img_height: int = IMG_HEIGHT

@@ -176,7 +176,7 @@ def network_of_tensors(tensors: Tensors, path: Path) -> Network:
     if attends:
         hidden_size = len(tensors["Prediction.attention_cell.h2h.weight"])
     else:
-        hidden_size = len(tensors["SequenceModeling.0.linear.weight"]) if models else defaults.hidden_size
+        hidden_size = len(tensors["SequenceModeling.0.linear.weight"]) if models else 0
     stages = {
         "Transformation": "None" if points is None else "TPS",
         "FeatureExtraction": extractor,
