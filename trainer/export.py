@@ -141,7 +141,7 @@ def install(source: Path, target: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="trainer.export",
-        description="Install a recognizer in EasyOCR's folder; with --info or --onnx do that instead, unless --name is given.",
+        description="Install a recognizer in EasyOCR's folder; with --info or --onnx but no --name, only do that.",
     )
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="PTH", help="weights or checkpoint to export")
     parser.add_argument("--name", help="the Reader's recog_network (default: finetuned)")

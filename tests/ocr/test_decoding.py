@@ -95,7 +95,7 @@ def test_a_wide_ctc_beam_is_exact(seed: int) -> None:
 
 def plain_beams(log_probs: Sequence[Sequence[float]], width: int) -> list[tuple[int, ...]]:
     """Prefix beam search as the textbook writes it: a dict of texts, every class, one row."""
-    beams = {(): (0.0, -math.inf)}
+    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     for frame in log_probs:
         grown: dict[tuple[int, ...], tuple[float, float]] = defaultdict(lambda: (-math.inf, -math.inf))
         for text, (blank, no_blank) in beams.items():
@@ -215,7 +215,7 @@ def test_the_config_decides(tmp_path: Path) -> None:
     )
     beam = beam_of(config, charset)
     assert beam is not None and beam.language_model is not None
-    assert (beam.width, beam.weight, beam.lexicon) == (7, 0.2, {"가나", "다나"})
+    assert (beam.width, beam.weight, beam.lexicon) == (7, 0.2, frozenset({"가나", "다나"}))
     with pytest.raises(UsageError, match=r"lm.npz: made for an alphabet of 3 characters, not for this one of 2"):
         beam_of(config, Charset("가나"))
     (tmp_path / "words.txt").unlink()
