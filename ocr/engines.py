@@ -64,6 +64,7 @@ class OnnxEngine:
             raise UsageError(f"{path}: no such file")
         try:
             import onnxruntime
+            from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
         except ImportError as error:
             raise UsageError(f"{path}: needs ONNX Runtime; pip install onnxruntime") from error
         options = onnxruntime.SessionOptions()
@@ -71,7 +72,7 @@ class OnnxEngine:
         try:
             self.session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
             text = self.session.get_modelmeta().custom_metadata_map["recognizer"]
-        except (onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException, KeyError) as error:
+        except (Fail, InvalidGraph, InvalidProtobuf, KeyError) as error:
             raise DataError(f"{path}: not a recognizer that trainer.export wrote; export it with --onnx") from error
         metadata = msgspec.json.decode(text, type=OnnxMetadata)
         self.network, self.charset = metadata.network, Charset(metadata.character)
@@ -83,6 +84,8 @@ class OnnxEngine:
 
     def logits(self, batch: np.ndarray) -> torch.Tensor:
         (logits_BTC,) = self.session.run([ONNX_LOGITS], {ONNX_INPUT: to_input(torch.from_numpy(batch)).numpy()})
+        if self.network.Prediction == "Attn":  # its graph goes on where torch has ended: two frames for each character
+            logits_BTC = logits_BTC[:, : 2 * (self.network.num_steps(batch.shape[2]) + 1)]
         return torch.from_numpy(logits_BTC)
 
 
