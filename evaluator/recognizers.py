@@ -16,7 +16,7 @@ from evaluator.detector import Detection
 from ocr.errors import DataError, UsageError
 from ocr.patch import IMG_HEIGHT
 from ocr.reader import load_reader
-from ocr.recognizer import read_torch_file
+from ocr.weight_files import read_torch_file
 from ocr.weights import find_weights
 
 # Both alphabets hold Latin letters; without "en" the Reader would forbid korean_g2 to write them, and the baseline

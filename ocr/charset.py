@@ -68,3 +68,9 @@ def num_ctc_steps(text: str) -> int:
     Source: Graves et al., Connectionist Temporal Classification, ICML 2006, section 3.1.
     """
     return len(text) + sum(left == right for left, right in pairwise(text))
+
+
+def ks_x_1001_syllables() -> str:
+    """The 2,350 Hangul syllables of KS X 1001, rows 16 to 40, which make up nearly all Korean text."""
+    rows, cells = range(0xB0, 0xC9), range(0xA1, 0xFF)
+    return bytes(byte for row in rows for cell in cells for byte in (row, cell)).decode("euc_kr")

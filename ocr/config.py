@@ -83,6 +83,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     FeatureExtraction: Literal["VGG", "RCNN", "ResNet"] = "VGG"
     SequenceModeling: Literal["None", "BiLSTM"] = "BiLSTM"
     Prediction: Literal["CTC", "Attn"] = "CTC"
+    num_fiducial: Annotated[int, msgspec.Meta(ge=4, multiple_of=2)] = 20
     freeze_FeatureFxtraction: bool = False
     rgb: bool = False
     input_channel: Literal[1, 3] = 1
@@ -91,6 +92,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     hidden_size: PositiveInt = 256
     new_prediction: bool = False
     decode: Literal["greedy", "beamsearch"] = "greedy"
+    beam_width: PositiveInt = 10
+    lexicon: str | None = None
+    language_model: str | None = None
+    language_model_weight: Fraction = 0.3
     # Evaluation
     baseline_model: Annotated[str, msgspec.Meta(min_length=1)] = "korean_g2"
 
@@ -98,11 +103,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 # What a key must say until the part it belongs to is built; anything else is refused by name.
 ONLY_VALUE: dict[str, object] = {
     "batch_ratio": "1",
-    "Transformation": "None",
-    "FeatureExtraction": "VGG",
-    "SequenceModeling": "BiLSTM",
-    "Prediction": "CTC",
-    "decode": "greedy",
 }
 
 
@@ -184,7 +184,14 @@ def impossible_values(config: Config) -> list[tuple[str, str]]:
     if config.adam and config.lr > 0.1:
         found.append(("lr", f"{config.lr} makes Adam diverge; with adam: True take about 0.001"))
     if config.img_height < 32:
-        found.append(("img_height", "the VGG network needs at least 32 pixels; EasyOCR reads at 64"))
+        found.append(("img_height", "every network needs at least 32 pixels; EasyOCR reads at 64"))
+    if config.output_channel < (smallest := 16 if config.FeatureExtraction == "ResNet" else 8):
+        found.append(("output_channel", f"{config.FeatureExtraction} needs at least {smallest}"))
+    if config.freeze_SequenceModeling and config.SequenceModeling == "None":
+        found.append(("freeze_SequenceModeling", "there is nothing to freeze with SequenceModeling: None"))
+    for key in ("lexicon", "language_model"):
+        if getattr(config, key) and config.decode == "greedy":
+            found.append((key, "greedy decoding does not look at it; set decode: beamsearch, or leave it empty"))
     if Path(config.experiment_name).name != config.experiment_name:
         found.append(("experiment_name", f"{config.experiment_name!r} is a folder's name, not a path"))
     if not config.select_data or Path(config.select_data).name != config.select_data:

@@ -8,8 +8,13 @@ from pathlib import Path
 import easyocr
 
 
-def load_reader(name: str, languages: Sequence[str], easyocr_dir: Path, device: str = "cpu") -> easyocr.Reader:
-    """A Reader without a detector, with the recognizer `name` below `easyocr_dir`, on "cpu" or "cuda"."""
+def load_reader(
+    name: str, languages: Sequence[str], easyocr_dir: Path, device: str = "cpu", quantize: bool = False
+) -> easyocr.Reader:
+    """A Reader without a detector, with the recognizer `name` below `easyocr_dir`, on "cpu" or "cuda".
+
+    `quantize` rounds layers to int8 on a CPU, the Reader's own default: with it readings depend on the machine.
+    """
     return easyocr.Reader(
         list(languages),
         gpu=device,
@@ -19,5 +24,5 @@ def load_reader(name: str, languages: Sequence[str], easyocr_dir: Path, device: 
         detector=False,
         download_enabled=False,
         verbose=False,
-        quantize=False,  # int8 is the Reader's default on a CPU alone: readings would depend on the machine
+        quantize=quantize,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import runpy
 import shutil
@@ -25,8 +26,8 @@ def easyocr_tables() -> tuple[dict[str, Any], dict[str, Any]]:
 
 detection_models, recognition_models = easyocr_tables()
 DETECTOR = "craft"
-RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen2"]
-"""EasyOCR's second-generation recognizers by name; each has `filename`, `url`, `md5sum` and `characters`."""
+RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen1"] | recognition_models["gen2"]
+"""EasyOCR's recognizers of both generations by name; each has `filename`, `url`, `md5sum` and `characters`."""
 
 
 def default_easyocr_dir() -> Path:
@@ -37,6 +38,21 @@ def default_easyocr_dir() -> Path:
 def charset_of(character: str) -> Charset:
     """The alphabet a config's `character` means: the name of an EasyOCR recognizer, or the characters themselves."""
     return Charset(RECOGNIZERS[character]["characters"] if character in RECOGNIZERS else character)
+
+
+def find_recognizer(path_or_name: str, easyocr_dir: Path) -> Path:
+    """The file at a path, or where there is none, the one of the EasyOCR model of that name; see `find_weights`.
+
+    Raises UsageError for what is neither.
+    """
+    path = Path(path_or_name).expanduser()
+    if not path.exists() and path_or_name in RECOGNIZERS:
+        return find_weights(path_or_name, easyocr_dir)
+    if not path.is_file():
+        near = difflib.get_close_matches(path_or_name, RECOGNIZERS, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{path_or_name}: no such weight file and no EasyOCR model of that name{meant}")
+    return path
 
 
 def find_weights(name: str, easyocr_dir: Path) -> Path:

@@ -9,18 +9,29 @@ import msgspec
 import torch
 from torch import nn
 
+from ocr.architectures import RecognitionNetwork
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
-from ocr.recognizer import Network, Weights, build_model, read_torch_file, read_weights, weights_to_dict
-from ocr.weights import RECOGNIZERS, find_weights
+from ocr.network import Network, build_model, network_of
+from ocr.weight_files import (
+    Tensors,
+    Weights,
+    differences,
+    num_classes_of,
+    read_torch_file,
+    read_weights,
+    weights_to_dict,
+)
+from ocr.weights import find_recognizer
 
 LAST_NAME = "last.pth"
 CHECKPOINT_FORMAT = "recognizer-checkpoint/1"
 FREE_TO_CHANGE = {
     *("train_images", "patch_format", "jpeg_quality", "min_side", "vertical_words", "max_failed", "engine"),
     *("n_iter", "val_period", "show_number", "workers", "continue_from", "strict", "new_prediction"),
+    *("decode", "beam_width", "lexicon", "language_model", "language_model_weight"),
     *("val_data", "val_images", "eval_images", "baseline_model"),
 }
 """Config keys that a resumed run may have changed: what it learns from here on does not depend on them."""
@@ -35,81 +46,100 @@ class Progress(msgspec.Struct):
     seconds: float = 0.0
 
 
-def network_of(config: Config) -> Network:
-    return Network(config.img_height, config.input_channel, config.output_channel, config.hidden_size)
-
-
 def weights_of(model: nn.Module, config: Config, charset: Charset) -> Weights:
     """The weights as they are now, copied to the CPU."""
     tensors = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
     return Weights(network_of(config), charset.characters, tensors)
 
 
-def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> nn.Module:
+def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> RecognitionNetwork:
     """The model that training starts from: fresh, or what `continue_from` (a path or an EasyOCR name) holds.
 
-    With `new_prediction` the last layer is made for `character`: the rows of characters that the file's alphabet
-    holds too, and of the blank, are copied, the others start fresh. Without, both alphabets must be the same.
-    Raises UsageError where the file does not fit the config.
+    With `new_prediction` the last layer is made for `character`: what belongs to characters that the file's alphabet
+    holds too is copied, the rest starts fresh. Without, both alphabets must be the same. Without `strict` all that
+    does not fit starts fresh. Raises UsageError where the file does not fit the config.
     """
-    model = build_model(network_of(config), charset.num_classes)
+    network = network_of(config)
+    model = build_model(network, charset.num_classes)
     if config.continue_from is None:
         return model
-    path = Path(config.continue_from)
-    if not path.exists() and path.name in RECOGNIZERS:
-        path = find_weights(path.name, easyocr_dir)
+    path = find_recognizer(config.continue_from, easyocr_dir)
     weights = read_weights(path)
+    wanted, tensors = model.state_dict(), weights.tensors
+    if config.strict and (unlike := unlike_stages(weights.network, network)):
+        shapes = differences(tensors, wanted)
+        raise UsageError(f"{path}: {unlike} ({shapes}); make the config fit, or set strict: False")
     if config.new_prediction:
-        weights = with_new_prediction(weights, charset, model, path)
-    elif not weights.character and config.strict:
-        raise UsageError(
-            f"{path}: does not say its alphabet, and in another order it would read garbage; keep the "
-            f"user_network/{path.stem}.yaml of its export beside it, or set strict: False if it is `character`"
-        )
+        tensors = with_new_prediction(weights, charset, wanted, path)
     elif weights.character and weights.character != charset.characters:
         raise UsageError(
             f"{path}: its alphabet ({len(weights.character)} characters) is not the config's `character` "
             f"({len(charset.characters)}); set new_prediction: True, or give the same alphabet in the same order"
         )
-    load_tensors(model, weights.tensors, config.strict, path)
+    elif not weights.character and config.strict:
+        raise UsageError(unknown_alphabet(weights, charset, path))
+    if config.strict and (misshapen := differences(tensors, wanted)):
+        raise UsageError(f"{path}: {misshapen}; give whole weights, or set strict: False")
+    fitting = {name: value for name, value in tensors.items() if name in wanted and value.shape == wanted[name].shape}
+    model.load_state_dict(fitting, strict=False)
     return model
 
 
-def with_new_prediction(weights: Weights, charset: Charset, model: nn.Module, path: Path) -> Weights:
-    """The same weights with a last layer for another alphabet, mapped by character."""
+def unlike_stages(found: Network, wanted: Network) -> str:
+    """The config keys in which two networks differ, side by side; the height says nothing about tensors."""
+    keys = [key for key in Network.__struct_fields__ if key != "img_height"]
+    if wanted.Transformation == "None":
+        keys.remove("num_fiducial")
+    if wanted.SequenceModeling == "None" and wanted.Prediction == "CTC":
+        keys.remove("hidden_size")
+    unlike = [key for key in keys if getattr(found, key) != getattr(wanted, key)]
+    if not unlike:
+        return ""
+    there, here = (", ".join(f"{key}: {getattr(of, key)}" for key in unlike) for of in (found, wanted))
+    return f"is a {found.stages} with {there}; the config asks for a {wanted.stages} with {here}"
+
+
+def unknown_alphabet(weights: Weights, charset: Charset, path: Path) -> str:
+    num_classes = num_classes_of(weights.tensors)
+    if num_classes != charset.num_classes:
+        return (
+            f"{path}: its last layer has {num_classes:,} classes, and `character` names {len(charset.characters):,} "
+            f"characters, {charset.num_classes:,} with the blank; give the alphabet it was trained with"
+        )
+    return (
+        f"{path}: does not say its alphabet, and in another order it would read garbage; keep the "
+        f"user_network/{path.stem}.yaml of its export beside it, or set strict: False if it is `character`"
+    )
+
+
+def with_new_prediction(weights: Weights, charset: Charset, fresh: Tensors, path: Path) -> Tensors:
+    """The tensors with a prediction for another alphabet: known characters keep their weights, others start fresh."""
     if not weights.character:
         raise UsageError(f"{path}: its alphabet is unknown, so new_prediction cannot map it; keep its YAML beside it")
-    old_row = Charset(weights.character).class_of
-    kept = [(row, old_row[character]) for character, row in charset.class_of.items() if character in old_row]
-    new_rows, old_rows = (list(rows) for rows in zip((0, 0), *kept, strict=True))
+    old = Charset(weights.character).class_of
+    kept = [(row, old[character]) for character, row in charset.class_of.items() if character in old]
+    new_rows, old_rows = (torch.tensor(rows) for rows in zip((0, 0), *kept, strict=True))
+    if weights.network.Prediction == "CTC":
+        parts = [(name, 0, new_rows, old_rows) for name in ("Prediction.weight", "Prediction.bias")]
+    else:  # an attention's classes: 0 begins, 1 ends, a character's is one more than the charset's
+        new_rows, old_rows = (torch.cat([torch.tensor([0]), rows + 1]) for rows in (new_rows, old_rows))
+        size = weights.tensors["Prediction.attention_cell.i2h.weight"].shape[1]
+        # The decoder takes what is looked at, `size` columns, and then one column a class.
+        new_columns, old_columns = (torch.cat([torch.arange(size), size + rows]) for rows in (new_rows, old_rows))
+        parts = [(name, 0, new_rows, old_rows) for name in ("Prediction.generator.weight", "Prediction.generator.bias")]
+        parts.append(("Prediction.attention_cell.rnn.weight_ih", 1, new_columns, old_columns))
     tensors = dict(weights.tensors)
-    for name in ("Prediction.weight", "Prediction.bias"):
-        fresh = model.state_dict()[name].clone()
-        if fresh.shape[1:] != tensors[name].shape[1:]:
-            raise UsageError(shape_mismatch(path, name, tensors[name], fresh))
-        fresh[new_rows] = tensors[name][old_rows].to(fresh.dtype)
-        tensors[name] = fresh
-    return msgspec.structs.replace(weights, character=charset.characters, tensors=tensors)
+    for name, axis, new, old_places in parts:
+        if name in tensors and name in fresh and same_but(axis, tensors[name], fresh[name]):
+            known = tensors[name].index_select(axis, old_places).to(fresh[name].dtype)
+            tensors[name] = fresh[name].clone().index_copy_(axis, new, known)
+    return tensors
 
 
-def load_tensors(model: nn.Module, tensors: dict[str, torch.Tensor], strict: bool, path: Path) -> None:
-    """Copy tensors into a model. With `strict` every name and shape must fit; without, what does not fit is left."""
-    wanted = model.state_dict()
-    fitting = {name: value for name, value in tensors.items() if name in wanted and value.shape == wanted[name].shape}
-    for name in sorted(wanted.keys() | tensors.keys()) if strict else ():
-        if name not in tensors or name not in wanted:
-            where = "the file" if name not in tensors else "the config's network"
-            raise UsageError(f"{path}: {name} is not in {where}; make the config fit, or set strict: False")
-        if name not in fitting:
-            raise UsageError(shape_mismatch(path, name, tensors[name], wanted[name]))
-    model.load_state_dict(fitting, strict=False)
-
-
-def shape_mismatch(path: Path, name: str, found: torch.Tensor, wanted: torch.Tensor) -> str:
-    return (
-        f"{path}: {name} is {tuple(found.shape)} in the file and {tuple(wanted.shape)} in the config's network; "
-        "make input_channel, output_channel, hidden_size and character fit, or set strict: False"
-    )
+def same_but(axis: int, first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether two tensors have the same shape but for one axis."""
+    shapes = [[size for index, size in enumerate(tensor.shape) if index != axis] for tensor in (first, second)]
+    return shapes[0] == shapes[1]
 
 
 def save_checkpoint(
@@ -133,7 +163,7 @@ def resume(folder: Path, config: Config, model: nn.Module, optimizer: torch.opti
     content = read_torch_file(path)
     if content.get("format") != CHECKPOINT_FORMAT:
         raise DataError(f"{path}: not a checkpoint; remove it or choose another experiment_name")
-    if changed := changed_keys(content["config"], msgspec.to_builtins(config)):
+    if changed := changed_keys(content["config"], config):
         raise UsageError(
             f"{folder}: holds a run with other values ({', '.join(changed)}); choose another experiment_name or "
             "remove the folder"
@@ -143,7 +173,9 @@ def resume(folder: Path, config: Config, model: nn.Module, optimizer: torch.opti
     return msgspec.convert(content["progress"], Progress)
 
 
-def changed_keys(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def changed_keys(before: dict[str, Any], config: Config) -> list[str]:
+    """What a run was started with and what is asked for now; a key that did not exist then had its default."""
+    before, now = msgspec.to_builtins(Config()) | before, msgspec.to_builtins(config)
     return [
         f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
         for key in sorted((before.keys() | now.keys()) - FREE_TO_CHANGE)

@@ -29,10 +29,11 @@ import numpy as np
 import torch
 import webdataset as wds
 
-from ocr.charset import Charset, num_ctc_steps
+from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch
+from ocr.network import network_of
+from ocr.patch import fit, pad_batch, reader_width, stretch
 from trainer.distributed import Process
 
 SHUFFLE_SAMPLES = 5_000  # encoded, 3 to 4 KB each
@@ -79,7 +80,7 @@ class Recipe(msgspec.Struct, frozen=True):
             return "wider than img_width"
         if not target:
             return "no character of the alphabet"
-        if num_ctc_steps(target) > num_steps(width):
+        if not network_of(config).can_write(target, width):
             return "too narrow for its text"
         return None
 

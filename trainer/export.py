@@ -8,45 +8,49 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
-import cv2
-import easyocr
-import easyocr.easyocr as easyocr_globals
 import msgspec
-import numpy as np
 import torch
 import yaml
 
-from ocr.errors import DataError, UsageError, run_command
+from ocr import architectures
+from ocr.errors import UsageError, run_command
 from ocr.files import written_whole
-from ocr.patch import fit, pad_batch, reader_width, to_input
-from ocr.reader import load_reader
-from ocr.recognizer import Recognizer, Weights, read_weights
+from ocr.network import Network
+from ocr.weight_files import Weights, read_weights
 from ocr.weights import RECOGNIZERS, default_easyocr_dir
+from trainer.export_info import describe
+from trainer.export_onnx import export_onnx
+from trainer.export_proof import LANGUAGES, compare_with_reader
 
-LANGUAGES = ["ko", "en"]
-NETWORK_FILE = '''"""EasyOCR's second-generation network, for the recognizer of the same name."""
+EASYOCRS_OWN = {
+    "None-VGG-BiLSTM-CTC": ("easyocr.model.vgg_model", "second"),
+    "None-ResNet-BiLSTM-CTC": ("easyocr.model.model", "first"),
+}
+"""The architectures whose `Model` EasyOCR has itself: (module, generation)."""
+SIZES = ("input_channel", "output_channel", "hidden_size")
 
-from easyocr.model.vgg_model import Model  # noqa: F401
-'''
-# EasyOCR and we run the same operators on the same CPU; more than rounding would be another network or alphabet.
-LOGITS_TOLERANCE = 1e-4
+
+class Exported(NamedTuple):
+    """The files that were installed, and a line that says what was compared."""
+
+    files: list[Path]
+    compared: str
 
 
-def export(checkpoint: Path, name: str, easyocr_dir: Path) -> list[Path]:
-    """Write model/NAME.pth, user_network/NAME.py and user_network/NAME.yaml below `easyocr_dir`; gives their paths.
+def export(checkpoint: Path, name: str, easyocr_dir: Path) -> Exported:
+    """Write model/NAME.pth, user_network/NAME.py and user_network/NAME.yaml below `easyocr_dir`.
 
-    The files are first written aside, loaded by the real Reader and compared with our recognizer: logits and texts.
-    A difference is a DataError and nothing is installed. Files of that name that stood there are kept as `.bak`.
+    They are first written aside, loaded by the real Reader, with and without int8, and held against our network:
+    logits and texts. A difference is a DataError and nothing is installed. Files of that name that stood there are
+    kept as `.bak`.
     """
     check_name(name, easyocr_dir)
-    weights = read_weights(checkpoint)
-    if not weights.character:
-        raise UsageError(f"{checkpoint}: its alphabet is unknown; export a file that the trainer wrote")
+    weights = with_alphabet(checkpoint)
     if weights.network.input_channel != 1:
         raise UsageError(
             f"{checkpoint}: reads color (rgb: True), but EasyOCR's Reader feeds grey; train with rgb: False"
@@ -54,8 +58,15 @@ def export(checkpoint: Path, name: str, easyocr_dir: Path) -> list[Path]:
     easyocr_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=easyocr_dir) as aside:
         written = write_files(weights, name, Path(aside))
-        compare_with_reader(weights, name, Path(aside))
-        return [install(path, easyocr_dir / path.relative_to(aside)) for path in written]
+        compared = compare_with_reader(weights, name, Path(aside))
+        return Exported([install(path, easyocr_dir / path.relative_to(aside)) for path in written], compared)
+
+
+def with_alphabet(checkpoint: Path) -> Weights:
+    weights = read_weights(checkpoint)
+    if not weights.character:
+        raise UsageError(f"{checkpoint}: its alphabet is unknown; export a file that the trainer wrote")
+    return weights
 
 
 def check_name(name: str, easyocr_dir: Path) -> None:
@@ -78,10 +89,9 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
     with written_whole(model) as file:  # the Reader drops 7 characters of each name on the CPU, and needs them on a GPU
         torch.save({f"module.{key}": tensor for key, tensor in weights.tensors.items()}, file)
     with written_whole(network) as file:
-        file.write(NETWORK_FILE.encode())
-    sizes = msgspec.structs.asdict(weights.network)
+        file.write(network_file(weights.network).encode())
     values = {
-        "network_params": {name: size for name, size in sizes.items() if name != "img_height"},
+        "network_params": network_params(weights.network),
         "imgH": weights.network.img_height,
         "lang_list": LANGUAGES,
         "character_list": weights.character,
@@ -91,49 +101,33 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
     return [model, network, settings]
 
 
-def compare_with_reader(weights: Weights, name: str, folder: Path) -> None:
-    """Load the files with EasyOCR's Reader and hold its logits and texts against ours. Raises DataError.
+def network_file(network: Network) -> str:
+    """The Python file in which EasyOCR looks for a class `Model`; it needs torch and EasyOCR alone."""
+    if network.stages in EASYOCRS_OWN:
+        module, generation = EASYOCRS_OWN[network.stages]
+        return (
+            f'"""EasyOCR\'s {generation}-generation network, for the recognizer of the same name."""\n\n'
+            f"from {module} import Model  # noqa: F401\n"
+        )
+    source = Path(architectures.__file__).read_text(encoding="utf-8")
+    return (
+        source
+        + '''
 
-    Leaves no trace in this process of a Reader on these files: its search path, its module, and the height that a
-    Reader of a custom network sets for all of them.
-    """
-    search_path, img_height = list(sys.path), easyocr_globals.imgH
-    try:
-        compare(Recognizer(weights), weights.character, name, load_reader(name, LANGUAGES, folder))
-    finally:
-        sys.path[:], easyocr_globals.imgH = search_path, img_height
-        sys.modules.pop(name, None)
+class Model(RecognitionNetwork):
+    """What EasyOCR's Reader loads. It hands over a text of zeros, which is for training and says nothing."""
 
-
-def compare(ours: Recognizer, character: str, name: str, reader: easyocr.Reader) -> None:
-    if reader.character != character:
-        raise DataError(f"{name}.yaml: the alphabet did not survive YAML; this is a defect, nothing was installed")
-    page, boxes = sample_page()
-    patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
-    their_model = reader.recognizer.eval()  # the Reader itself does so only when it reads
-    for patch in patches:
-        batch = pad_batch([fit(patch, ours.img_height)], reader_width(patch, ours.img_height))
-        with torch.inference_mode():
-            theirs_BTC = their_model(to_input(torch.from_numpy(batch)), None)
-        difference = float((ours.logits(batch) - theirs_BTC).abs().max())
-        if not difference <= LOGITS_TOLERANCE:
-            raise DataError(f"{name}: the Reader's logits differ from ours by {difference:.2g}; nothing was installed")
-    our_texts = [text for text, _ in ours.read(patches)]
-    their_texts = [reader.recognize(page, [box], [], reformat=False)[0][1] for box in boxes]
-    if our_texts != their_texts:
-        raise DataError(f"{name}: the Reader reads {their_texts}, we read {our_texts}; nothing was installed")
+    def forward(self, input_BCHW: torch.Tensor, text_BL: torch.Tensor | None = None) -> torch.Tensor:
+        return super().forward(input_BCHW)
+'''
+    )
 
 
-def sample_page() -> tuple[np.ndarray, list[list[int]]]:
-    """A grey page of drawn words, small, long and upright, and their boxes as EasyOCR has them: [x0, x1, y0, y1]."""
-    page = np.random.default_rng(0).integers(200, 256, (480, 900), dtype=np.uint8)
-    words = ["1", "2001.", "No. 42-7", "3,000", "(02) 123-4567", "The quick brown fox jumps over"]
-    boxes = []
-    for index, word in enumerate(words):
-        y = 60 + 70 * index
-        cv2.putText(page, word, (20, y), cv2.FONT_HERSHEY_SIMPLEX, 1.2, 30, 2)
-        boxes.append([15, 30 + 24 * len(word), y - 40, y + 15])
-    return page, [*boxes, [15, 50, 20, 300]]
+def network_params(network: Network) -> dict[str, object]:
+    """The arguments of `Model` beside the number of classes."""
+    sizes = msgspec.structs.asdict(network)
+    del sizes["img_height"]
+    return {key: sizes[key] for key in SIZES} if network.stages in EASYOCRS_OWN else sizes
 
 
 def install(source: Path, target: Path) -> Path:
@@ -145,15 +139,25 @@ def install(source: Path, target: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="trainer.export", description="Install a recognizer in EasyOCR's folder.")
+    parser = argparse.ArgumentParser(
+        prog="trainer.export",
+        description="Install a recognizer in EasyOCR's folder; with --info or --onnx but no --name, only do that.",
+    )
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="PTH", help="weights or checkpoint to export")
-    parser.add_argument("--name", default="finetuned", help="the Reader's recog_network (default: %(default)s)")
+    parser.add_argument("--name", help="the Reader's recog_network (default: finetuned)")
     parser.add_argument("--easyocr-dir", type=Path, default=default_easyocr_dir(), help="default: %(default)s")
+    parser.add_argument("--info", action="store_true", help="print network, alphabet, size and md5")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="write FILE for ONNX Runtime (.onnx)")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message="'pin_memory' argument")  # EasyOCR asks for it on a CPU too
-    for path in export(arguments.checkpoint, arguments.name, arguments.easyocr_dir):
-        print(path)
-    print(f'The Reader gives our logits and texts: easyocr.Reader({LANGUAGES}, recog_network="{arguments.name}")')
+    if arguments.info:
+        print(describe(arguments.checkpoint, read_weights(arguments.checkpoint)))
+    if arguments.onnx:
+        print(export_onnx(with_alphabet(arguments.checkpoint), arguments.onnx))
+    if arguments.name or not (arguments.info or arguments.onnx):
+        name = arguments.name or "finetuned"
+        exported = export(arguments.checkpoint, name, arguments.easyocr_dir)
+        print(*exported.files, exported.compared, f'easyocr.Reader({LANGUAGES}, recog_network="{name}")', sep="\n")
 
 
 if __name__ == "__main__":

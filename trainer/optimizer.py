@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ocr.architectures import Attention
 from ocr.charset import BLANK
 from ocr.config import Config
 
@@ -31,6 +32,29 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     if config.adam:
         return torch.optim.Adam(parameters, lr=config.lr, betas=(config.beta1, 0.999), eps=config.eps)
     return torch.optim.Adadelta(parameters, lr=config.lr, rho=config.rho, eps=config.eps)
+
+
+def taught(config: Config, targets_BL: torch.Tensor) -> torch.Tensor | None:
+    """What an attention is told while it learns: that a text begins, then its characters. None for CTC."""
+    if config.Prediction == "CTC":
+        return None
+    return functional.pad(targets_BL + Attention.END, (1, 0), value=Attention.BEGIN)
+
+
+def loss_of(
+    config: Config, logits: torch.Tensor, targets_BL: torch.Tensor, target_lengths_B: torch.Tensor
+) -> torch.Tensor:
+    """The loss of what the model gave for `taught(config, targets_BL)`; targets are padded with zeros."""
+    loss = ctc_loss if config.Prediction == "CTC" else attention_loss
+    return loss(logits, targets_BL, target_lengths_B)
+
+
+def attention_loss(logits_BLC: torch.Tensor, targets_BL: torch.Tensor, target_lengths_B: torch.Tensor) -> torch.Tensor:
+    """Mean over the batch of each text's mean cross entropy over its characters and its end, in float32."""
+    wanted_BL = functional.pad(targets_BL, (0, 1)) + Attention.END  # a zero, which is no character, becomes the end
+    losses_BL = functional.cross_entropy(logits_BLC.float().transpose(1, 2), wanted_BL, reduction="none")
+    counted_BL = torch.arange(wanted_BL.shape[1], device=wanted_BL.device) <= target_lengths_B[:, None]
+    return ((losses_BL * counted_BL).sum(dim=1) / (target_lengths_B + 1)).mean()
 
 
 def ctc_loss(logits_BTC: torch.Tensor, targets_BL: torch.Tensor, target_lengths_B: torch.Tensor) -> torch.Tensor:

@@ -15,18 +15,22 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ocr.architectures import RecognitionNetwork
+from ocr.beam_search import BeamSearch
 from ocr.config import Config, save_config
+from ocr.decoding import beam_of
 from ocr.errors import DataError, UsageError
+from ocr.network import build_model, network_of
 from ocr.patch import to_input
 from ocr.progress import progress as shown
-from ocr.recognizer import build_model, save_weights
 from ocr.shards import find_shards
+from ocr.weight_files import save_weights
 from ocr.weights import charset_of
-from trainer.checkpoint import LAST_NAME, Progress, network_of, resume, save_checkpoint, starting_model, weights_of
+from trainer.checkpoint import LAST_NAME, Progress, resume, save_checkpoint, starting_model, weights_of
 from trainer.data import Batch, Recipe, training_batches, validation_batches
 from trainer.distributed import Process, gathered, joined
 from trainer.log import append_line, counts_line, training_block
-from trainer.optimizer import ctc_loss, freeze, make_optimizer, num_trainable
+from trainer.optimizer import freeze, loss_of, make_optimizer, num_trainable, taught
 from trainer.validate import Validation, validate
 
 
@@ -36,10 +40,11 @@ class Run(msgspec.Struct):
     recipe: Recipe
     process: Process
     folder: Path
-    model: nn.Module
+    model: RecognitionNetwork
     frozen: list[nn.Module]
     optimizer: torch.optim.Optimizer
     progress: Progress
+    beam: BeamSearch | None
     training_shards: list[str]
     validation_shards: list[str]
 
@@ -68,6 +73,7 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     shards = shards_of(config.train_data, config)
     validation_shards = shards_of(config.val_data, config)
     recipe = Recipe(config, charset_of(config.character))
+    beam = beam_of(config, recipe.charset)
     goes_on = (folder / LAST_NAME).exists()
     if goes_on:
         model = build_model(network_of(config), recipe.charset.num_classes)
@@ -77,7 +83,7 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     frozen = freeze(model, config)
     optimizer = make_optimizer(model, config)
     progress = resume(folder, config, model, optimizer) if goes_on else Progress()
-    run = Run(recipe, process, folder, model, frozen, optimizer, progress, shards, validation_shards)
+    run = Run(recipe, process, folder, model, frozen, optimizer, progress, beam, shards, validation_shards)
     if process.is_main:
         save_config(config, folder / "config.yaml")
         print(f"Total number of trainable parameters: {num_trainable(model):,}")
@@ -112,7 +118,7 @@ def iterate(run: Run) -> None:
                 "from other weights; last.pth is from before it"
             )
         validation = validation_batches(run.validation_shards, run.recipe, process)
-        found = validate(run.model, validation, run.recipe, process, state.iteration)
+        found = validate(run.model, validation, run.recipe, process, state.iteration, run.beam)
         to_training_mode(run)
         state.seconds = monotonic() - start_seconds
         keep(run, found, training_loss, sum(gathered(fates, process), Counter[str]()))
@@ -145,7 +151,8 @@ def step(
     patches = batch.patches.to(process.device, non_blocking=True)
     targets = batch.targets.to(process.device, non_blocking=True)
     lengths = batch.target_lengths.to(process.device, non_blocking=True)
-    loss = ctc_loss(model(to_input(patches), None), targets, lengths)
+    logits = model(to_input(patches), taught(config, targets))
+    loss = loss_of(config, logits, targets, lengths)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)

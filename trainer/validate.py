@@ -9,15 +9,16 @@ from heapq import nsmallest
 
 import msgspec
 import torch
-from torch import nn
 
+from ocr.architectures import RecognitionNetwork
+from ocr.beam_search import BeamSearch
 from ocr.cer import TextCounts
+from ocr.decoding import read_features
 from ocr.errors import DataError
 from ocr.patch import to_input
-from ocr.recognizer import decode_greedy
 from trainer.data import Batch, Recipe
 from trainer.distributed import Process, gathered
-from trainer.optimizer import ctc_loss
+from trainer.optimizer import loss_of, taught
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -58,7 +59,12 @@ class Validation(msgspec.Struct):
 
 
 def validate(
-    model: nn.Module, batches: Iterable[Batch], recipe: Recipe, process: Process, iteration: int
+    model: RecognitionNetwork,
+    batches: Iterable[Batch],
+    recipe: Recipe,
+    process: Process,
+    iteration: int,
+    beam: BeamSearch | None = None,
 ) -> Validation:
     """Read this rank's validation batches and merge the sums of all ranks; leaves the model in evaluation mode.
 
@@ -68,7 +74,7 @@ def validate(
     own = Validation()
     model.eval()
     for batch in batches:
-        read_batch(model, batch, recipe, process, own, iteration)
+        read_batch(model, batch, recipe, process, own, iteration, beam)
     merged = merge(gathered(own, process), recipe.config.show_number, iteration)
     if not merged.texts.num_pairs:
         raise DataError(f"{recipe.config.val_data}: holds no word to validate on; build more validation pages")
@@ -77,18 +83,27 @@ def validate(
 
 @torch.inference_mode()
 def read_batch(
-    model: nn.Module, batch: Batch, recipe: Recipe, process: Process, sums: Validation, iteration: int
+    model: RecognitionNetwork,
+    batch: Batch,
+    recipe: Recipe,
+    process: Process,
+    sums: Validation,
+    iteration: int,
+    beam: BeamSearch | None,
 ) -> None:
-    logits_BTC = model(to_input(batch.patches.to(process.device)), None)
-    trained = batch.target_lengths > 0
+    features_BTD = model.features(to_input(batch.patches.to(process.device)))
+    logits_BTC = model.predict(features_BTD)
+    trained = (batch.target_lengths > 0).to(process.device)
     if num_losses := int(trained.sum()):
-        loss = ctc_loss(logits_BTC[trained.to(process.device)], batch.targets[trained], batch.target_lengths[trained])
-        sums.sum_loss += float(loss) * num_losses
+        targets, lengths = batch.targets.to(process.device)[trained], batch.target_lengths.to(process.device)[trained]
+        told = taught(recipe.config, targets)
+        answers = logits_BTC[trained] if told is None else model.predict(features_BTD[trained], told)
+        sums.sum_loss += float(loss_of(recipe.config, answers, targets, lengths)) * num_losses
         sums.num_losses += num_losses
     sums.fates = dict(Counter(sums.fates) + Counter(batch.fates))
     readings = []
     for key, text, (prediction, confidence) in zip(
-        batch.keys, batch.texts, decode_greedy(logits_BTC, recipe.charset), strict=True
+        batch.keys, batch.texts, read_features(model, features_BTD, logits_BTC, recipe.charset, beam), strict=True
     ):
         sums.texts.add(text, prediction)
         readings.append(Reading(key, text, prediction, confidence))

@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 import torch
 from easyocr.recognition import AlignCollate, ListDataset, adjust_contrast_grey
-from easyocr.utils import get_image_list
+from easyocr.utils import get_image_list, reformat_input
 
+from ocr.network import Network, build_model
 from ocr.page import Box, crop
 from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch_contrast, to_input
-from ocr.recognizer import Network, build_model
 
 
 def drawn_page() -> np.ndarray:
-    page = np.random.default_rng(3).integers(150, 256, (500, 900), dtype=np.uint8)
+    """A color page, BGR, as EasyOCR expects arrays: noise, lines of text, and a red stamp over the last."""
+    page = np.random.default_rng(3).integers(150, 256, (500, 900, 3), dtype=np.uint8)
     for line in range(8):
-        cv2.putText(page, f"No. {line} 2001-03-15", (20, 50 + 55 * line), cv2.FONT_HERSHEY_SIMPLEX, 1.3, 40, 2)
+        cv2.putText(
+            page, f"No. {line} 2001-03-15", (20, 50 + 55 * line), cv2.FONT_HERSHEY_SIMPLEX, 1.3, (40, 40, 40), 2
+        )
+    cv2.circle(page, (700, 420), 60, (30, 30, 230), 6)
+    cv2.putText(page, "SEAL", (660, 432), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (30, 30, 230), 3)
     return page
 
 
@@ -33,6 +38,17 @@ BOXES: list[tuple[str, Box]] = [
     ("at the right border", (850, 440, 900, 500)),
     ("already 64 high", (100, 100, 263, 164)),
     ("odd ratio", (100, 100, 197, 137)),
+    ("a red stamp", (630, 350, 770, 490)),
+    ("text under the stamp", (20, 395, 760, 445)),
+    ("the whole page", (0, 0, 900, 500)),
+    ("one row", (100, 100, 800, 101)),
+    ("one column", (100, 100, 101, 400)),
+    ("at the top left corner", (0, 0, 33, 21)),
+    ("at the bottom right corner", (870, 470, 900, 500)),
+    ("twice as high as wide", (200, 100, 230, 160)),
+    ("a title, scaled down", (20, 60, 420, 200)),
+    ("over the right border", (850, 440, 960, 490)),
+    ("over the top left corner", (-20, -10, 60, 40)),
 ]
 
 
@@ -41,14 +57,21 @@ BOXES: list[tuple[str, Box]] = [
 def test_input_equals_the_readers(name: str, box: Box, contrast: float) -> None:
     page = drawn_page()
     x0, y0, x1, y1 = box
-    images, max_width = get_image_list([[x0, x1, y0, y1]], [], page, model_height=64)
+    _, grey = reformat_input(page)
+    images, max_width = get_image_list([[x0, x1, y0, y1]], [], grey, model_height=64)
     collate = AlignCollate(imgH=64, imgW=int(max_width), keep_ratio_with_pad=True, adjust_contrast=contrast)
     theirs = collate([ListDataset([images[0][1]])[0]])
 
-    patch = crop(page, box)
+    patch = crop(cv2.cvtColor(page, cv2.COLOR_BGR2GRAY), clipped(box, page))
     ours = to_input(torch.from_numpy(pad_batch([fit(patch, contrast=contrast)], reader_width(patch))))
 
     assert torch.equal(ours, theirs)
+
+
+def clipped(box: Box, page: np.ndarray) -> Box:
+    """The part of a detected box that lies on the page, as the Reader and the evaluator cut it."""
+    x0, y0, x1, y1 = np.clip(box, 0, [*page.shape[1::-1]] * 2).tolist()
+    return (x0, y0, x1, y1)
 
 
 @pytest.mark.parametrize("spread", [5, 40, 150])

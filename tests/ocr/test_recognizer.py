@@ -1,3 +1,5 @@
+"""Readings are the Reader's, however they are batched; weights are found by path or by name."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,16 +11,14 @@ import pytest
 import torch
 from easyocr_en_models import model_dir
 
+from ocr.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
-from ocr.recognizer import Network, Recognizer, build_model, read_weights, save_weights
+from ocr.recognizer import Recognizer
+from ocr.weight_files import read_weights
 from ocr.weights import RECOGNIZERS, find_weights
+from tests.trainer.conftest import drawn
 
 ENGLISH = Path(model_dir()) / "english_g2.pth"
-
-
-@pytest.mark.parametrize(("num_classes", "num_parameters"), [(1_009, 4_015_729), (97, 3_781_345)])
-def test_parameter_counts_are_easyocrs(num_classes: int, num_parameters: int) -> None:
-    assert sum(parameter.numel() for parameter in build_model(Network(), num_classes).parameters()) == num_parameters
 
 
 def test_texts_and_confidences_are_the_readers() -> None:
@@ -40,64 +40,63 @@ def test_texts_and_confidences_are_the_readers() -> None:
     assert [confidence for _, confidence in ours] == pytest.approx([sure for _, _, sure in theirs], abs=1e-4)
 
 
-def test_weights_survive_a_file(tmp_path: Path) -> None:
-    weights = read_weights(ENGLISH)
-    save_weights(weights, tmp_path / "mine.pth")
-    again = read_weights(tmp_path / "mine.pth")
-    assert (again.network, again.character) == (weights.network, RECOGNIZERS["english_g2"]["characters"])
-    assert all(torch.equal(again.tensors[name], tensor) for name, tensor in weights.tensors.items())
+def test_a_batch_changes_no_reading() -> None:
+    patches = [drawn(text) for text in ("one", "No. 42", "a longer line of words", "3,000", "l", "two")] * 3
+    recognizer = Recognizer.load(ENGLISH)
+    together, alone = recognizer.read(patches), [recognizer.read([patch])[0] for patch in patches]
+    assert [text for text, _ in together] == [text for text, _ in alone]
+    assert [sure for _, sure in together] == pytest.approx([sure for _, sure in alone], abs=1e-4)
+    assert [text for text, _ in recognizer.read(patches, batch_size=1)] == [text for text, _ in alone]
+    assert recognizer.read([]) == []
 
 
-def not_a_file(path: Path) -> None:
-    pass
-
-
-def text_file(path: Path) -> None:
-    path.write_text("not weights")
-
-
-def cut_file(path: Path) -> None:
-    path.write_bytes(ENGLISH.read_bytes()[:100_000])
-
-
-def foreign_file(path: Path) -> None:
-    torch.save({"conv.weight": torch.zeros(3)}, path)
-
-
-def a_list(path: Path) -> None:
-    torch.save([1, 2], path)
-
-
-def code(path: Path) -> None:
-    torch.save({"weights": Path("x")}, path)
+def test_a_beam_is_asked_for_when_loading() -> None:
+    patch = drawn("No. 42-7 Sejong-daero 110, Jung-gu, Seoul")
+    greedy, beam = (
+        Recognizer.load(ENGLISH),
+        Recognizer.load(ENGLISH, beam=BeamSearch(width=5, lexicon=frozenset({"x"}))),
+    )
+    assert beam.read([patch]) == greedy.read([patch])
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "message"),
+    ("patch", "message"),
     [
-        (not_a_file, UsageError, "no such weight file"),
-        (text_file, DataError, "cannot be read as weights"),
-        (cut_file, DataError, "cannot be read as weights"),
-        (foreign_file, DataError, "not a VGG-BiLSTM-CTC recognizer"),
-        (a_list, DataError, "holds a list"),
-        (code, DataError, "cannot be read as weights"),
+        (np.zeros((40, 90, 3), np.uint8), r"patch 1: is uint8 \(40, 90, 3\), but this network reads uint8 \(h, w\)"),
+        (np.zeros((40, 90), np.float32), r"patch 1: is float32 \(40, 90\)"),
+        (np.zeros((0, 90), np.uint8), r"patch 1: is uint8 \(0, 90\)"),
     ],
 )
-def test_a_file_that_is_no_recognizer_is_named(
-    tmp_path: Path, make: object, error: type[Exception], message: str
-) -> None:
-    path = tmp_path / "some.pth"
-    make(path)  # type: ignore[operator]
-    with pytest.raises(error, match=message) as raised:
-        read_weights(path)
-    assert str(path) in str(raised.value)
-    assert "\n" not in str(raised.value)
+def test_what_is_no_patch_is_named(patch: np.ndarray, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Recognizer.load(ENGLISH).read([drawn("fine"), patch])
+
+
+def test_a_model_is_loaded_by_easyocrs_name(tmp_path: Path) -> None:
+    recognizer = Recognizer.load("english_g2", easyocr_dir=tmp_path)
+    assert recognizer.read([drawn("3,000")])[0][0] == "3,000"
+    assert (tmp_path / "model" / "english_g2.pth").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("korean_g3", r"korean_g3: no such weight file and no EasyOCR model of that name; did you mean 'korean_g\d'\?"),
+        ("nowhere.pth", "nowhere.pth: no such weight file and no EasyOCR model of that name$"),
+    ],
+)
+def test_what_is_neither_a_file_nor_a_name_is_said(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Recognizer.load(name, easyocr_dir=tmp_path)
 
 
 def test_an_unknown_alphabet_is_not_guessed(tmp_path: Path) -> None:
-    torch.save({f"module.{name}": tensor for name, tensor in read_weights(ENGLISH).tensors.items()}, tmp_path / "a.pth")
-    with pytest.raises(UsageError, match="its alphabet is unknown"):
+    weights = read_weights(ENGLISH)
+    torch.save({f"module.{name}": tensor for name, tensor in weights.tensors.items()}, tmp_path / "a.pth")
+    with pytest.raises(UsageError, match="a.pth: its alphabet is unknown; keep ../user_network/a.yaml beside it"):
         Recognizer.load(tmp_path / "a.pth")
+    told = Recognizer.load(tmp_path / "a.pth", character=weights.character)
+    assert told.read([drawn("42")])[0][0] == "42"
 
 
 def test_a_missing_easyocr_file_comes_from_the_offline_package(tmp_path: Path) -> None:

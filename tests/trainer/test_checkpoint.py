@@ -11,7 +11,8 @@ from easyocr_en_models import model_dir
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.recognizer import Network, Weights, build_model, read_weights, save_weights
+from ocr.network import Network, build_model
+from ocr.weight_files import Weights, read_weights, save_weights
 from ocr.weights import RECOGNIZERS, charset_of
 from tests.trainer.conftest import changed
 from trainer.checkpoint import (
@@ -73,11 +74,19 @@ def test_an_alphabet_that_nobody_wrote_down_is_not_guessed(config: Config, tmp_p
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"continue_from": "nowhere.pth"}, "nowhere.pth: no such weight file"),
+        ({"continue_from": "nowhere.pth"}, "nowhere.pth: no such weight file and no EasyOCR model of that name"),
         ({"character": "korean_g2"}, r"its alphabet \(96 characters\) is not the config's `character` \(1008\)"),
         ({"character": "".join(reversed(RECOGNIZERS["english_g2"]["characters"]))}, "is not the config's `character`"),
-        ({"hidden_size": 32}, r"Prediction.weight is \(97, 256\) in the file and \(97, 32\) in the config's network"),
-        ({"character": "가", "new_prediction": True, "hidden_size": 32}, r"Prediction.weight is \(97, 256\)"),
+        (
+            {"hidden_size": 32},
+            r"with hidden_size: 256; the config asks for a None-VGG-BiLSTM-CTC with hidden_size: 32 \(",
+        ),
+        ({"hidden_size": 32}, r"SequenceModeling.0.rnn.weight_ih_l0 is \(1024, 256\) in the file, \(128, 256\) wanted"),
+        (
+            {"FeatureExtraction": "ResNet", "Prediction": "Attn"},
+            "is a None-VGG-BiLSTM-CTC with FeatureExtraction: VGG, Prediction: CTC; the config asks for a "
+            "None-ResNet-BiLSTM-Attn with FeatureExtraction: ResNet, Prediction: Attn .*; make the config fit, or set",
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_named(
@@ -92,8 +101,42 @@ def test_a_missing_tensor_is_named(config: Config, tmp_path: Path) -> None:
     weights = read_weights(ENGLISH)
     tensors = {name: tensor for name, tensor in weights.tensors.items() if name != "SequenceModeling.0.linear.bias"}
     save_weights(Weights(weights.network, weights.character, tensors), tmp_path / "cut.pth")
-    with pytest.raises(UsageError, match=r"SequenceModeling.0.linear.bias is not in the file"):
+    with pytest.raises(UsageError, match=r"SequenceModeling.0.linear.bias is missing in the file, \(256,\) wanted"):
         start(changed(config, continue_from=str(tmp_path / "cut.pth")), tmp_path)
+
+
+def test_an_attention_keeps_what_it_knows_of_known_characters(config: Config, tmp_path: Path) -> None:
+    """Its begin and end, the rows that write a character, and the columns that hear of the one before."""
+    config = changed(config, Prediction="Attn", character="ab7", output_channel=16, hidden_size=8, continue_from=None)
+    old_model, charset = start(config, tmp_path), charset_of("ab7")
+    save_weights(weights_of(old_model, config, charset), tmp_path / "old.pth")
+    changed_alphabet = changed(config, character="7xa", continue_from=str(tmp_path / "old.pth"), new_prediction=True)
+    old, new = old_model.state_dict(), start(changed_alphabet, tmp_path).state_dict()
+    for new_class, old_class in [(0, 0), (1, 1), (2, 4), (4, 2)]:
+        for name in ("Prediction.generator.weight", "Prediction.generator.bias"):
+            assert torch.equal(new[name][new_class], old[name][old_class])
+        columns = [of["Prediction.attention_cell.rnn.weight_ih"][:, 8:] for of in (new, old)]
+        assert torch.equal(columns[0][:, new_class], columns[1][:, old_class])
+    assert not torch.equal(new["Prediction.generator.weight"][3], old["Prediction.generator.weight"][3])
+    assert torch.equal(new["Prediction.attention_cell.i2h.weight"], old["Prediction.attention_cell.i2h.weight"])
+
+
+def test_features_can_be_taken_from_another_architecture(config: Config, tmp_path: Path) -> None:
+    attention = changed(config, Prediction="Attn", strict=False, character="가나", new_prediction=True)
+    tensors, old = start(attention, tmp_path).state_dict(), read_weights(ENGLISH).tensors
+    assert all(torch.equal(tensors[name], old[name]) for name in old if not name.startswith("Prediction."))
+    assert tensors["Prediction.generator.bias"].shape == (4,)
+
+
+def test_a_checkpoint_of_before_a_key_existed_goes_on(config: Config, tmp_path: Path) -> None:
+    model = build_model(Network(), 97)
+    optimizer = make_optimizer(model, config)
+    save_checkpoint(tmp_path, config, weights_of(model, config, charset_of("english_g2")), optimizer, Progress(1))
+    content = torch.load(tmp_path / LAST_NAME, weights_only=True)
+    del content["config"]["num_fiducial"], content["weights"]["network"]["num_fiducial"]
+    torch.save(content, tmp_path / LAST_NAME)
+    assert resume(tmp_path, config, model, optimizer).iteration == 1
+    assert read_weights(tmp_path / LAST_NAME).network == Network()
 
 
 def test_a_checkpoint_gives_back_what_it_took(config: Config, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import torch
 from torch.nn import functional
 
 from ocr.config import Config
-from ocr.recognizer import Network, build_model
+from ocr.network import Network, build_model
 from tests.trainer.conftest import changed
-from trainer.optimizer import ctc_loss, freeze, make_optimizer, num_trainable
+from trainer.optimizer import attention_loss, ctc_loss, freeze, make_optimizer, num_trainable, taught
 
 NETWORK = Network(output_channel=16, hidden_size=8)
 
@@ -24,6 +24,26 @@ def test_loss_is_the_mean_of_each_texts_own_loss_over_its_length() -> None:
         for row, text in zip(logits_BTC, texts, strict=True)
     ]
     loss = ctc_loss(logits_BTC, targets, torch.tensor([2, 3, 1]))
+    assert float(loss) == pytest.approx(float(torch.stack(one_by_one).mean()), abs=1e-6)
+
+
+def test_an_attention_is_taught_the_text_before_and_learns_what_follows(config: Config) -> None:
+    targets = torch.tensor([[3, 1, 2], [4, 0, 0]])
+    told = taught(changed(config, Prediction="Attn"), targets)
+    assert told is not None
+    assert told[0].tolist() == [0, 4, 2, 3]  # begin, then each character by its attention class
+    assert told[1, :2].tolist() == [0, 5]
+    assert taught(config, targets) is None
+
+
+def test_attention_loss_is_the_mean_of_each_texts_own_loss_over_its_characters_and_end() -> None:
+    torch.manual_seed(0)
+    logits_BLC = torch.randn(2, 4, 7)
+    one_by_one = [
+        functional.cross_entropy(logits_BLC[0], torch.tensor([4, 2, 3, 1])),
+        functional.cross_entropy(logits_BLC[1, :2], torch.tensor([5, 1])),
+    ]
+    loss = attention_loss(logits_BLC, torch.tensor([[3, 1, 2], [4, 0, 0]]), torch.tensor([3, 1]))
     assert float(loss) == pytest.approx(float(torch.stack(one_by_one).mean()), abs=1e-6)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ocr.config import Config, load_config, save_config
-from ocr.recognizer import read_weights
+from ocr.weight_files import read_weights
 from ocr.weights import charset_of
 from tests.trainer.conftest import SMALL, changed
 from trainer.checkpoint import starting_model
@@ -125,6 +125,26 @@ def test_a_frozen_part_stays_equal_to_the_bit_over_validations(config: Config, t
     after = read_weights(train(frozen, tmp_path / "saved", tmp_path / "EasyOCR") / "last.pth").tensors
     same = {name for name in before if torch.equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith("FeatureExtraction.")}
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        {"Prediction": "Attn"},
+        {"Transformation": "TPS", "num_fiducial": 8, "SequenceModeling": "None"},
+        {"FeatureExtraction": "RCNN"},
+        {"FeatureExtraction": "ResNet", "Prediction": "Attn", "freeze_FeatureFxtraction": True},
+    ],
+)
+def test_other_architectures_are_trained_and_go_on(config: Config, tmp_path: Path, stages: dict[str, object]) -> None:
+    config = changed(config, **SMALL | stages)
+    folder = train(changed(config, n_iter=2), tmp_path / "saved", tmp_path / "EasyOCR")
+    train(config, tmp_path / "saved", tmp_path / "EasyOCR")
+    assert blocks(folder) == ["[2/2]", "[4/4]"]
+    network = read_weights(folder / "best_norm_ed.pth").network
+    assert {key: getattr(network, key) for key in stages if not key.startswith("freeze")} == {
+        key: value for key, value in stages.items() if not key.startswith("freeze")
+    }
 
 
 def test_color_is_trained_where_asked(config: Config, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""From training shards to a language model that validation decodes with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ocr.config import Config
+from ocr.errors import DataError, UsageError
+from ocr.language_model import read_language_model
+from ocr.weights import charset_of
+from tests.trainer.conftest import SMALL, changed
+from trainer.language_model import read_texts, write_language_model
+from trainer.train import train
+
+
+def test_it_knows_the_training_texts(config: Config, tmp_path: Path) -> None:
+    line = write_language_model(config, tmp_path / "numbers.npz")
+    assert "n-grams of 90 texts" in line
+    charset = charset_of(config.character)
+    number, word = read_language_model(tmp_path / "numbers.npz", charset).log_probs_of(
+        [charset.encode(text) for text in ("123", "abc")]
+    )
+    assert number > word + 5
+
+
+@pytest.mark.parametrize("prediction", ["CTC", "Attn"])
+def test_validation_decodes_by_beams(config: Config, tmp_path: Path, prediction: str) -> None:
+    config = changed(config, Prediction=prediction, **SMALL)
+    write_language_model(config, tmp_path / "numbers.npz")
+    beams = changed(config, decode="beamsearch", beam_width=3, language_model=str(tmp_path / "numbers.npz"))
+    folder = train(changed(beams, n_iter=2), tmp_path / "saved", tmp_path / "EasyOCR")
+    train(beams, tmp_path / "saved", tmp_path / "EasyOCR")  # and goes on
+    assert "[4/4]" in (folder / "log_train.txt").read_text(encoding="utf-8")
+
+
+def test_mistakes_are_named(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--out: .*numbers.txt must end in .npz"):
+        write_language_model(config, tmp_path / "numbers.txt")
+    with pytest.raises(UsageError, match="no shard"):
+        write_language_model(changed(config, train_data=str(tmp_path)), tmp_path / "numbers.npz")
+    (tmp_path / "000000.tar").write_bytes(b"x" * 700)
+    with pytest.raises(DataError, match=r"000000.tar: the shard cannot be read .*; build it again"):
+        list(read_texts([tmp_path / "000000.tar"]))

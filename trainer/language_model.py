@@ -1,0 +1,61 @@
+"""`python -m trainer.language_model --config YAML --out FILE [key=value …]`: the training texts -> a language model.
+
+Name FILE in the config's `language_model`, with `decode: beamsearch`, and validation and our own reading use it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ocr.config import Config, load_config
+from ocr.errors import DataError, UsageError, run_command
+from ocr.language_model import make_language_model, save_language_model
+from ocr.progress import progress
+from ocr.shards import find_shards
+from ocr.weights import charset_of
+
+
+def write_language_model(config: Config, path: Path) -> str:
+    """Make a language model of the texts that `train_data` holds; gives a line that says what it is."""
+    if path.suffix != ".npz":
+        raise UsageError(f"--out: {path} must end in .npz")
+    shards = find_shards(str(Path(config.train_data) / config.select_data))
+    texts = list(read_texts(shards))
+    if not config.sensitive:
+        texts = [text.lower() for text in texts]
+    model = make_language_model(texts, charset_of(config.character))
+    save_language_model(model, path)
+    return (
+        f"{path}: {len(model.keys):,} n-grams of {len(texts):,} texts, {path.stat().st_size:,} bytes; "
+        f"a character of them has {-model.mean_log_prob:.2f} nats"
+    )
+
+
+def read_texts(shards: Sequence[Path]) -> Iterator[str]:
+    """Every text of some shards, in order; the patches are skipped, not read."""
+    for shard in progress(shards, "texts", "shards"):
+        try:
+            with tarfile.open(shard, "r:") as tar:
+                for member in tar:
+                    if member.name.endswith(".txt") and (file := tar.extractfile(member)):
+                        yield file.read().decode()
+        except (OSError, UnicodeDecodeError, tarfile.TarError) as error:
+            raise DataError(f"{shard}: the shard cannot be read ({error}); build it again") from error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="trainer.language_model", description="Make a character language model of the training texts."
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="e.g. configs/korean_g2.yaml")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write it (.npz)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="config keys that replace the file's")
+    arguments = parser.parse_args()
+    print(write_language_model(load_config(arguments.config, arguments.overrides), arguments.out))
+
+
+if __name__ == "__main__":
+    run_command(main)
