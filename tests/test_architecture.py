@@ -20,7 +20,7 @@ def imported_rooms(path: Path) -> set[str]:
             found.add("a relative import" if node.level else (node.module or "").split(".")[0])
         elif isinstance(node, ast.Import):
             found.update(alias.name.split(".")[0] for alias in node.names)
-    return found & {*ROOMS, "scripts", "tests", "synthetic", "a relative import"}
+    return found & {*ROOMS, "scripts", "tests", "bench", "synthetic", "a relative import"}
 
 
 @pytest.mark.parametrize("path", [path for room in ROOMS for path in sorted((ROOT / room).glob("**/*.py"))], ids=str)
