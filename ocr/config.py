@@ -44,9 +44,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool = True
     batch_max_length: PositiveInt = 34
     data_filtering_off: bool = False
+    on_bad_sample: Literal["raise", "count"] = "raise"
+    max_bad_ratio: Fraction = 0.001
     # Training
     workers: Count = 2
     batch_size: PositiveInt = 64
+    batch_pixels: Count = 0
     n_iter: PositiveInt = 100_000
     val_period: PositiveInt = 5_000
     show_number: Count = 8
@@ -78,7 +81,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 # What a key must say until the part it belongs to is built; anything else is refused by name.
 ONLY_VALUE: dict[str, object] = {
-    "batch_ratio": "1",
     "Transformation": "None",
     "FeatureExtraction": "VGG",
     "SequenceModeling": "BiLSTM",
@@ -168,9 +170,28 @@ def impossible_values(config: Config) -> list[tuple[str, str]]:
         found.append(("img_height", "the VGG network needs at least 32 pixels; EasyOCR reads at 64"))
     if Path(config.experiment_name).name != config.experiment_name:
         found.append(("experiment_name", f"{config.experiment_name!r} is a folder's name, not a path"))
-    if not config.select_data or Path(config.select_data).name != config.select_data:
-        found.append(("select_data", f"{config.select_data!r} is not the name of one folder"))
-    return found
+    return found + impossible_mixtures(config)
+
+
+def impossible_mixtures(config: Config) -> list[tuple[str, str]]:
+    ratios = str(config.batch_ratio).split("-")
+    if not all(re.fullmatch(r"[0-9]*\.?[0-9]+", ratio) and float(ratio) for ratio in ratios):
+        return [("batch_ratio", f"{config.batch_ratio!r} is not shares with a dash between them, like 0.5-0.5")]
+    folders = selected_folders(config)
+    if len(folders) != len(ratios):
+        return [("batch_ratio", f"{len(ratios)} shares for {len(folders)} folders in select_data; give one for each")]
+    if any(not folder or Path(folder).name != folder for folder in folders):
+        return [("select_data", f"{config.select_data!r} is not the names of folders with a dash between them")]
+    if config.batch_pixels and len(folders) > 1:
+        return [("batch_pixels", "does not go with several folders in select_data; set batch_pixels: 0")]
+    if config.batch_pixels and config.batch_pixels < config.img_height * config.img_width:
+        return [("batch_pixels", f"has no room for one patch of {config.img_width} x {config.img_height}")]
+    return []
+
+
+def selected_folders(config: Config) -> list[str]:
+    """The folders that `select_data` names: one, dashes and all, where `batch_ratio` is one share."""
+    return config.select_data.split("-") if "-" in str(config.batch_ratio) else [config.select_data]
 
 
 def save_config(config: Config, path: Path) -> None:

@@ -1,107 +1,82 @@
 """Shards -> batches, as a WebDataset pipeline.
 
-    1. training_shards | all_shards    {"url": path}                which shards this reader reads, in which order
-    2. wds.tarfile_to_samples          {"__key__", "jpg", "txt"}    bytes
-    3. wds.shuffle | own_samples       the same                     shuffled (training) | this reader's (validation)
-    4. to_examples                     Example                      patch uint8 (H, w), text, classes or a refusal
-    5. mixed_batches | even_batches    Batch                        patches uint8 (B, H, W), targets int64 (B, L)
+    1. indexed_samples (source.py)     bytes of a patch, its text, and the batch it is planned for
+       or tars.py's stages             the same from plain tars, where shards have no index
+    2. wds.map(to_example)             Example    patch uint8 (H, w), text, classes
+    3. to_batches                      Batch      patches uint8 (B, H, W), targets int64 (B, L)
 
-A reader is one loader worker of one rank. Training is endless: the shards of epoch 0, 1, 2, … follow one another, each
-epoch permuted by (seed, epoch), and are dealt to the readers in turn. So no reader starves however few shards there
-are, no rank ends before another, and an epoch deals a reader other shards than the one before. Validation deals
-samples, so that each is read exactly once over all readers.
+With indexes everything is decided before a shard is opened (plan.py, order.py), and every reader computes its own part
+of it: the batches of a run depend on nothing but the shards, the config and the seed.
 """
 
 from __future__ import annotations
 
 import random
+import sys
 import tarfile
-import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import count, groupby, islice
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import cv2
-import msgspec
 import numpy as np
 import torch
 import webdataset as wds
 
-from ocr.charset import Charset, num_ctc_steps
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch
 from trainer.distributed import Process
+from trainer.order import Cursor
+from trainer.plan import Plan
+from trainer.recipe import Recipe
+from trainer.shards import Shards, orders_of
+from trainer.source import (
+    BAD,
+    PlannedBatch,
+    Reader,
+    indexed_samples,
+    name_bad,
+    this_reader,
+    training_plan,
+    validation_plan,
+)
+from trainer.tars import (
+    SHUFFLE_SAMPLES,
+    all_shards,
+    dealt_shards,
+    every_nth,
+    same_widths,
+    tar_samples,
+    training_windows,
+)
 
-SHUFFLE_SAMPLES = 5_000  # encoded, 3 to 4 KB each
-WINDOW_BATCHES = 32  # samples of this many batches are sorted by width and cut into batches of similar width
-HOPELESS_SAMPLES = 50_000  # this many refused in a row, and nothing in the shards fits the config
-WIDEST_BATCH = 640  # validation batches wider than this get smaller, so that their memory does not grow
-
-USED = "used"
-
-
-class Recipe(msgspec.Struct, frozen=True):
-    """What decides which samples are used and how they look: the config and the alphabet it names."""
-
-    config: Config
-    charset: Charset
-
-    def text(self, text: str) -> str:
-        """The text that readings are compared with: lower case unless `sensitive`."""
-        return text if self.config.sensitive else text.lower()
-
-    def target(self, text: str) -> str:
-        """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
-        if not self.config.data_filtering_off:
-            return text
-        return "".join(character for character in text if character in self.charset.class_of)
-
-    def patch(self, patch: np.ndarray) -> tuple[np.ndarray, int]:
-        """(patch at img_height, the width it is padded to): in its own shape with `PAD`, stretched without."""
-        config = self.config
-        if not config.PAD:
-            return stretch(patch, config.img_height, config.img_width), config.img_width
-        return fit(patch, config.img_height, config.contrast_adjust), reader_width(patch, config.img_height)
-
-    def refusal(self, key: str, target: str, width: int) -> str | None:
-        """Why a sample is not trained on; None if it is."""
-        config = self.config
-        if zlib.crc32(key.encode()) >= config.total_data_usage_ratio * 2**32:
-            return "left out by total_data_usage_ratio"
-        if not config.data_filtering_off and self.charset.missing(target):
-            return "character outside the alphabet"
-        if not config.data_filtering_off and len(target) > config.batch_max_length:
-            return "longer than batch_max_length"
-        if width > config.img_width:
-            return "wider than img_width"
-        if not target:
-            return "no character of the alphabet"
-        if num_ctc_steps(target) > num_steps(width):
-            return "too narrow for its text"
-        return None
+# Workers are forked
+START_METHOD = "fork" if sys.platform == "linux" else None
+NO_PIXEL = np.zeros((0, 0), np.uint8)
 
 
 class Example(NamedTuple):
-    """One sample as the network will see it, but for the padding up to `width` or more.
+    """One sample as the network will see it, but for the padding.
 
-    `classes` is what it is trained on; empty for a sample that is refused, which only validation looks at.
+    `classes` is what it is trained on; empty for a sample that is refused, which only validation looks at. `patch` has
+    no pixel where the sample is damaged.
     """
 
     key: str
     text: str
     patch: np.ndarray
-    width: int
     classes: list[int]
-    fate: str
+    batch: PlannedBatch
 
 
 class Batch(NamedTuple):
     """What a step takes: patches uint8 (B, H, W[, 3]), targets int64 (B, L) padded with zeros, target_lengths (B,).
 
-    `fates` counts, by reason, every sample that the reader met since its last batch.
+    The ranks' parts of one batch have one `number`. `weight` is this part's number of samples over an even share's; 0
+    for a part that is not to be counted. `cursors` say where the sources go on behind the batch. `fates` counts what
+    was met since the last batch and not known from an index: damaged samples, and all of them in plain tars.
     """
 
     patches: torch.Tensor
@@ -109,160 +84,157 @@ class Batch(NamedTuple):
     target_lengths: torch.Tensor
     keys: list[str]
     texts: list[str]
+    number: int
+    weight: float
+    cursors: tuple[Cursor, ...]
     fates: dict[str, int]
 
 
-def training_batches(shards: Sequence[str], recipe: Recipe, process: Process, start: int) -> Iterator[Batch]:
-    """Endless training batches for this rank, `batch_size / num_ranks` samples each.
+def training_batches(
+    shards: Shards, recipe: Recipe, process: Process, cursors: Sequence[Cursor] = ()
+) -> Iterator[Batch]:
+    """Endless training batches, `batch_size` samples over all ranks, from `cursors` on (from the first without any)."""
+    config = recipe.config
+    if shards.plans:
+        cursors = cursors or [Cursor()] * len(shards.plans)
+        planned = partial(training_plan, orders_of(shards.plans, config), cursors)
+        stages = [partial(planned_samples, planned, shards.plans, process, config)]
+    else:
+        start = cursors[0].batch if cursors else 0
+        seed = f"{config.seed} {start}"  # a resumed run draws other batches instead of the first ones again
+        stages = [
+            partial(dealt_shards, shards.urls, seed, process),
+            partial(tar_samples, num_samples=shards.num_samples),
+            wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
+            partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
+        ]
+    batches = loaded(stages, recipe, process)
+    return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
-    `start` is the iteration the run starts at: a resumed run draws a new order instead of the first one again.
+
+def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iterator[Batch]:
+    """This rank's part of the validation samples, each once over all ranks, padded as the Reader pads them.
+
+    With indexes every rank is given the same number of batches; those of weight 0 are not to be counted.
     """
     config = recipe.config
-    seed = f"{config.seed} {start}"
-    pipeline = wds.DataPipeline(
-        partial(training_shards, shards, seed, process),
-        wds.tarfile_to_samples(),
-        wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
-        partial(to_examples, recipe=recipe),
-        partial(mixed_batches, size=config.batch_size // process.num_ranks, seed=f"{seed} batches"),
-        carry_errors,
-    )
-    return loaded(pipeline, config.workers, process)
+    if shards.plans:
+        (plan,) = shards.plans
+        planned = partial(validation_plan, plan, config.batch_size)
+        stages = [partial(planned_samples, planned, [plan], process, config)]
+    else:
+        stages = [
+            partial(all_shards, shards.urls),
+            partial(tar_samples, num_samples=shards.num_samples),
+            partial(every_nth, process=process),
+            partial(same_widths, recipe=recipe),
+        ]
+    batches = loaded(stages, recipe, process)
+    return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
-def validation_batches(shards: Sequence[str], recipe: Recipe, process: Process) -> Iterator[Batch]:
-    """This rank's part of the validation samples, every one of them, padded as the Reader pads them."""
-    recipe = msgspec.structs.replace(recipe, config=msgspec.structs.replace(recipe.config, total_data_usage_ratio=1.0))
-    pipeline = wds.DataPipeline(
-        partial(all_shards, shards),
-        wds.tarfile_to_samples(),
-        partial(own_samples, process=process),
-        partial(to_examples, recipe=recipe),
-        partial(even_batches, size=recipe.config.batch_size),
-        carry_errors,
-    )
-    return loaded(pipeline, recipe.config.workers, process)
+def planned_samples(
+    planned: Callable[[Reader], Iterator[PlannedBatch]], plans: Sequence[Plan], process: Process, config: Config
+) -> Iterator[dict[str, Any]]:
+    """The first stage: what to read is computed here, in the loader worker that reads it."""
+    return indexed_samples(planned(this_reader(process)), plans, count_bad=config.on_bad_sample == "count")
 
 
-def loaded(pipeline: wds.DataPipeline, workers: int, process: Process) -> Iterator[Batch]:
+def loaded(stages: Sequence[Any], recipe: Recipe, process: Process) -> Iterator[Batch]:
     """Run a pipeline in loader workers; an error inside one ends the run with its own line."""
-    pin = process.device.type == "cuda"
-    for batch in wds.WebLoader(pipeline, batch_size=None, num_workers=workers, pin_memory=pin):
+    pipeline = wds.DataPipeline(
+        *stages, wds.map(partial(to_example, recipe=recipe)), partial(to_batches, recipe=recipe), carry_errors
+    )
+    workers = recipe.config.workers
+    loader = wds.WebLoader(
+        pipeline,
+        batch_size=None,
+        collate_fn=as_it_is,  # the default walks through every list and makes lists of tuples
+        num_workers=workers,
+        pin_memory=process.device.type == "cuda",
+        multiprocessing_context=START_METHOD if workers else None,
+    )
+    for batch in loader:
         if isinstance(batch, Exception):
             raise batch
         yield batch
 
 
-def reader(process: Process) -> tuple[int, int]:
-    """(this reader, how many readers there are) over all workers of all ranks."""
-    worker = torch.utils.data.get_worker_info()
-    index, num_workers = (worker.id, worker.num_workers) if worker else (0, 1)
-    return process.rank * num_workers + index, process.num_ranks * num_workers
+def as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
-def training_shards(shards: Sequence[str], seed: str, process: Process) -> Iterator[dict[str, str]]:
-    index, num_readers = reader(process)
-    endless = (shard for epoch in count() for shard in permuted(shards, f"{seed} {epoch}"))
-    for shard in islice(endless, index, None, num_readers):
-        yield {"url": shard}
+def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) -> Iterator[Batch]:
+    """Pass batches through until more samples are damaged than `max_bad_ratio` allows: a DataError.
 
-
-def permuted(shards: Sequence[str], seed: str) -> list[str]:
-    return random.Random(seed).sample(shards, len(shards))
-
-
-def all_shards(shards: Sequence[str]) -> Iterator[dict[str, str]]:
-    for shard in shards:
-        yield {"url": shard}
-
-
-def own_samples(samples: Iterable[dict[str, Any]], process: Process) -> Iterator[dict[str, Any]]:
-    index, num_readers = reader(process)
-    return islice(samples, index, None, num_readers)
-
-
-def to_examples(samples: Iterable[dict[str, Any]], recipe: Recipe) -> Iterator[Example]:
-    cv2.setNumThreads(1)  # many readers share the cores
-    for sample in samples:
-        key, place = sample["__key__"], f"{sample['__url__']}: {sample['__key__']}"
-        text = recipe.text(decode_text(sample, place))
-        target = recipe.target(text)
-        patch, width = recipe.patch(decode_patch(sample, place, recipe.config.rgb))
-        refusal = recipe.refusal(key, target, width)
-        classes = [] if refusal else recipe.charset.encode(target)
-        yield Example(key, text, patch, width, classes, refusal or USED)
-
-
-def decode_text(sample: dict[str, Any], place: str) -> str:
-    try:
-        return str(sample["txt"], encoding="utf-8")
-    except (KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{place}: no readable text ({error}); build the shard again") from error
-
-
-def decode_patch(sample: dict[str, Any], place: str, rgb: bool) -> np.ndarray:
-    """Grey uint8 (h, w), or color (h, w, 3) in RGB order."""
-    encoded = np.frombuffer(sample.get("jpg") or sample.get("png") or b"", dtype=np.uint8)
-    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
-    patch = cv2.imdecode(encoded, flag | cv2.IMREAD_IGNORE_ORIENTATION) if len(encoded) else None
-    if patch is None:
-        raise DataError(f"{place}: no readable patch; build the shard again")
-    return patch[:, :, ::-1] if rgb else patch
-
-
-def mixed_batches(examples: Iterable[Example], size: int, seed: str) -> Iterator[Batch]:
-    """Batches of exactly `size` usable examples of similar width, in random order; refused examples are counted.
-
-    Raises DataError where the shards hold next to nothing that the config can use, instead of reading on for ever.
+    The ratio is of this rank's samples of an epoch, or of those read so far if they are more.
     """
-    order = random.Random(seed)
-    window: list[Example] = []
-    fates: Counter[str] = Counter()
-    refused_in_a_row = 0
-    for example in examples:
-        fates[example.fate] += 1
-        refused_in_a_row = 0 if example.fate == USED else refused_in_a_row + 1
-        if refused_in_a_row == HOPELESS_SAMPLES:
+    num_bad, num_read = 0, 0
+    for batch in batches:
+        num_bad += batch.fates.get(BAD, 0)
+        num_read += len(batch.keys)
+        if num_bad > config.max_bad_ratio * max(num_samples, num_read):
             raise DataError(
-                f"no sample can be trained on: {dict(fates)}; look at character, batch_max_length, img_width"
+                f"{num_bad:,} of {num_read + num_bad:,} samples are damaged, more than max_bad_ratio: "
+                f"{config.max_bad_ratio} allows; build the shards named above again"
             )
-        if example.fate != USED:
-            continue
-        window.append(example)
-        if len(window) < size * WINDOW_BATCHES:
-            continue
-        window.sort(key=lambda example: example.width)
-        batches = [window[start : start + size] for start in range(0, len(window), size)]
-        order.shuffle(batches)
-        for batch in batches:
-            yield to_batch(batch, fates)
-            fates = Counter()
-        window = []
+        yield batch
 
 
-def even_batches(examples: Iterable[Example], size: int) -> Iterator[Batch]:
-    """Batches of at most `size` examples that the Reader pads to the same width, every example once."""
-    examples = iter(examples)
-    while window := list(islice(examples, size * WINDOW_BATCHES)):
-        window.sort(key=lambda example: example.width)
-        for width, same_width in groupby(window, key=lambda example: example.width):
-            fitting = max(1, size * WIDEST_BATCH // max(width, WIDEST_BATCH))
-            while batch := list(islice(same_width, fitting)):
-                yield to_batch(batch, Counter(example.fate for example in batch))
+def to_example(sample: dict[str, Any], recipe: Recipe) -> Example:
+    text = recipe.text(sample["text"])
+    classes = recipe.charset.encode(recipe.target(text)) if sample["trained"] else []
+    patch = NO_PIXEL if sample["bad"] else fitted_patch(sample, recipe)
+    return Example(sample["__key__"], text, patch, classes, sample["batch"])
 
 
-def to_batch(examples: Sequence[Example], fates: Counter[str]) -> Batch:
-    lengths = [len(example.classes) for example in examples]
-    targets = np.zeros((len(examples), max(*lengths, 1)), dtype=np.int64)
-    for row, example in zip(targets, examples, strict=True):
-        row[: len(example.classes)] = example.classes
-    width = max(example.width for example in examples)
+def fitted_patch(sample: dict[str, Any], recipe: Recipe) -> np.ndarray:
+    decoded = decode_patch(sample["patch"], recipe.config.rgb)
+    fitted = NO_PIXEL if decoded is None else recipe.patch(decoded)
+    if decoded is not None and fitted.shape[1] <= sample["batch"].width:
+        return fitted
+    fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
+    name_bad(sample["__url__"], sample["__key__"], fault, recipe.config.on_bad_sample == "count")
+    return NO_PIXEL
+
+
+def decode_patch(encoded: bytes, rgb: bool) -> np.ndarray | None:
+    """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
+    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
+    patch = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return patch[:, :, ::-1] if rgb and patch is not None else patch
+
+
+def to_batches(examples: Iterable[Example], recipe: Recipe) -> Iterator[Batch]:
+    cv2.setNumThreads(1)  # many readers share the cores
+    for _, group in groupby(examples, key=lambda example: example.batch.number):
+        members = list(group)
+        yield to_batch(members, [example for example in members if example.patch.size], recipe.config)
+
+
+def to_batch(members: Sequence[Example], readable: Sequence[Example], config: Config) -> Batch:
+    """One array, filled row by row, the last column of each patch repeated. All damaged: one blank row of weight 0."""
+    planned, rows = members[0].batch, max(1, len(readable))
+    lengths = [len(example.classes) for example in readable] or [0]
+    targets = np.zeros((rows, max(*lengths, 1)), dtype=np.int64)
+    patches = np.empty((rows, config.img_height, planned.width, *((3,) if config.rgb else ())), dtype=np.uint8)
+    if not readable:
+        patches[:] = 255
+    for row, target, example in zip(patches, targets, readable, strict=False):
+        target[: len(example.classes)] = example.classes
+        width = example.patch.shape[1]
+        row[:, :width] = example.patch
+        row[:, width:] = example.patch[:, -1:]
+    fates = Counter(planned.fates) + Counter({BAD: len(members) - len(readable)})
     return Batch(
-        patches=torch.from_numpy(pad_batch([example.patch for example in examples], width)),
+        patches=torch.from_numpy(patches),
         targets=torch.from_numpy(targets),
         target_lengths=torch.tensor(lengths),
-        keys=[example.key for example in examples],
-        texts=[example.text for example in examples],
+        keys=[example.key for example in readable],
+        texts=[example.text for example in readable],
+        number=planned.number,
+        weight=planned.weight * len(readable) / len(members),
+        cursors=planned.cursors,
         fates=dict(fates),
     )
 
