@@ -14,10 +14,9 @@ from __future__ import annotations
 import random
 import sys
 import tarfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -88,6 +87,18 @@ class Batch(NamedTuple):
     weight: float
     cursors: tuple[Cursor, ...]
     fates: dict[str, int]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A batch travels from its loader worker as arrays.
+
+        torch would send every tensor through a shared file of its own: three a batch, 0.5 ms each on either side, and
+        they need a /dev/shm that containers rarely have.
+        """
+        return batch_of_arrays, (*(tensor.numpy() for tensor in self[:3]), *self[3:])
+
+
+def batch_of_arrays(patches: np.ndarray, targets: np.ndarray, target_lengths: np.ndarray, *told: Any) -> Batch:
+    return Batch(torch.from_numpy(patches), torch.from_numpy(targets), torch.from_numpy(target_lengths), *told)
 
 
 def training_batches(
@@ -207,36 +218,52 @@ def decode_patch(encoded: bytes, rgb: bool) -> np.ndarray | None:
 
 def to_batches(examples: Iterable[Example], recipe: Recipe) -> Iterator[Batch]:
     cv2.setNumThreads(1)  # many readers share the cores
-    for _, group in groupby(examples, key=lambda example: example.batch.number):
-        members = list(group)
-        yield to_batch(members, [example for example in members if example.patch.size], recipe.config)
+    examples = iter(examples)
+    for first in examples:
+        yield to_batch(first.batch, chain([first], islice(examples, first.batch.size - 1)), recipe.config)
 
 
-def to_batch(members: Sequence[Example], readable: Sequence[Example], config: Config) -> Batch:
-    """One array, filled row by row, the last column of each patch repeated. All damaged: one blank row of weight 0."""
-    planned, rows = members[0].batch, max(1, len(readable))
-    lengths = [len(example.classes) for example in readable] or [0]
-    targets = np.zeros((rows, max(*lengths, 1)), dtype=np.int64)
-    patches = np.empty((rows, config.img_height, planned.width, *((3,) if config.rgb else ())), dtype=np.uint8)
-    if not readable:
-        patches[:] = 255
-    for row, target, example in zip(patches, targets, readable, strict=False):
-        target[: len(example.classes)] = example.classes
-        width = example.patch.shape[1]
-        row[:, :width] = example.patch
-        row[:, width:] = example.patch[:, -1:]
-    fates = Counter(planned.fates) + Counter({BAD: len(members) - len(readable)})
+def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) -> Batch:
+    """One array, filled row by row as the patches come, the last column of each repeated.
+
+    Where all members are damaged, one blank row of weight 0 keeps the ranks in step.
+    """
+    color = (3,) if config.rgb else ()
+    patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
+    keys: list[str] = []
+    texts: list[str] = []
+    targets: list[list[int]] = []
+    for key, text, patch, classes, _ in members:
+        if not patch.size:
+            continue
+        row, width = patches[len(keys)], patch.shape[1]
+        row[:, :width] = patch
+        row[:, width:] = patch[:, -1:]
+        keys.append(key)
+        texts.append(text)
+        targets.append(classes)
+    num_bad = planned.size - len(keys)
+    if not keys:
+        patches[:1] = 255
     return Batch(
-        patches=torch.from_numpy(patches),
-        targets=torch.from_numpy(targets),
-        target_lengths=torch.tensor(lengths),
-        keys=[example.key for example in readable],
-        texts=[example.text for example in readable],
+        patches=torch.from_numpy(patches[: max(1, len(keys))]),
+        targets=padded(targets or [[]]),
+        target_lengths=torch.tensor([len(classes) for classes in targets or [[]]]),
+        keys=keys,
+        texts=texts,
         number=planned.number,
-        weight=planned.weight * len(readable) / len(members),
+        weight=planned.weight * len(keys) / planned.size,
         cursors=planned.cursors,
-        fates=dict(fates),
+        fates=planned.fates | ({BAD: num_bad} if num_bad else {}),
     )
+
+
+def padded(targets: Sequence[list[int]]) -> torch.Tensor:
+    """int64 (B, L), rows filled up with zeros; L is at least 1."""
+    array = np.zeros((len(targets), max(1, *map(len, targets))), dtype=np.int64)
+    for row, classes in zip(array, targets, strict=True):
+        row[: len(classes)] = classes
+    return torch.from_numpy(array)
 
 
 def carry_errors(batches: Iterable[Batch]) -> Iterator[Batch | DataError]:

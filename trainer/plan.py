@@ -46,12 +46,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def num_samples(self) -> int:
         return len(self.width)
 
-    def shard_of(self, sample: int) -> int:
-        return int(np.searchsorted(self.first, sample, side="right")) - 1
+    def texts(self, samples: np.ndarray) -> list[str]:
+        """The texts of samples, as the shard holds them."""
+        text = self.text.data
+        starts = np.where(samples > 0, self.text_end[samples - 1], 0).tolist()
+        return [
+            str(text[start:end], "utf-8") for start, end in zip(starts, self.text_end[samples].tolist(), strict=True)
+        ]
 
-    def text_of(self, sample: int) -> str:
-        start = int(self.text_end[sample - 1]) if sample else 0
-        return self.text[start : int(self.text_end[sample])].tobytes().decode()
+    def places(self, samples: np.ndarray) -> list[tuple[int, int, int, int]]:
+        """(number of the shard, first byte of the patch in it, bytes, CRC-32) of samples."""
+        shards = np.searchsorted(self.first, samples, side="right") - 1
+        offsets = self.patch_block[samples].astype(np.int64) * BLOCK
+        columns = (shards, offsets, self.patch_bytes[samples], self.patch_crc[samples])
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def plan_training(shards: Sequence[Path], recipe: Recipe) -> Plan:

@@ -29,13 +29,15 @@ BAD = "damaged"
 class PlannedBatch(NamedTuple):
     """One rank's part of a batch, before it is read.
 
-    `members` are (source, sample) pairs, at least one; `weight` is the part's number of samples over an even share's,
-    0 for a part that only keeps the ranks in step; `cursors` lie behind the batch, one for each source. `fates` counts
-    what plain tars were found to hold since the last batch; indexes tell it beforehand.
+    `size` is its number of samples, at least one, and `members`, (size, 2), says which: (source, sample). `weight` is
+    its number of samples over an even share's, 0 for a part that only keeps the ranks in step. `cursors` lie behind the
+    batch, one for each source. `fates` counts what plain tars were found to hold since the last batch; indexes tell it
+    beforehand.
     """
 
     number: int
-    members: list[tuple[int, int]]
+    size: int
+    members: np.ndarray
     width: int
     weight: float
     cursors: tuple[Cursor, ...]
@@ -69,9 +71,11 @@ def training_plan(orders: Sequence[Order], cursors: Sequence[Cursor], reader: Re
         width = max(int(order.width[samples].max()) for order, (samples, _) in zip(orders, parts, strict=True))
         whole = interleaved([samples for samples, _ in parts])
         mine = whole[share(len(whole), reader.rank, reader.num_ranks)]
+        members = mine if len(mine) else whole[:1]
         yield PlannedBatch(
             number,
-            pairs(mine if len(mine) else whole[:1]),
+            len(members),
+            members,
             rounded_up(width),
             len(mine) * reader.num_ranks / len(whole),
             tuple(cursor for _, cursor in parts),
@@ -90,13 +94,9 @@ def validation_plan(plan: Plan, batch_size: int, reader: Reader) -> Iterator[Pla
     for step in range(reader.worker, rounds, reader.num_workers):
         number = step * reader.num_ranks + reader.rank
         samples = whole[number % len(whole)]
-        members = pairs(np.stack((np.zeros_like(samples), samples), axis=1))
+        members = np.stack((np.zeros_like(samples), samples), axis=1)
         weight = float(number < len(whole))
-        yield PlannedBatch(number, members, int(plan.width[samples[0]]), weight, (), {})
-
-
-def pairs(array: np.ndarray) -> list[tuple[int, int]]:
-    return [(source, sample) for source, sample in array.tolist()]
+        yield PlannedBatch(number, len(members), members, int(plan.width[samples[0]]), weight, (), {})
 
 
 def same_width_batches(width: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -120,21 +120,23 @@ def indexed_samples(
     """
     shards = OpenShards()
     for batch in planned:
-        for source, sample in batch.members:
-            plan = plans[source]
-            shard = plan.shard_of(sample)
-            key, patch, fault = shards.read(plan, shard, sample)
-            if fault:
-                name_bad(plan.shards[shard], key, fault, count_bad)
-            yield {
-                "__key__": key,
-                "__url__": plan.shards[shard],
-                "patch": patch,
-                "text": plan.text_of(sample),
-                "trained": bool(plan.trained[sample]),
-                "batch": batch,
-                "bad": bool(fault),
-            }
+        for source, plan in enumerate(plans):
+            samples = batch.members[batch.members[:, 0] == source, 1]
+            described = zip(plan.places(samples), plan.texts(samples), plan.trained[samples].tolist(), strict=True)
+            for (shard, *place), text, trained in described:
+                path = plan.shards[shard]
+                key, patch, fault = shards.read(path, plan.tar_bytes[shard], *place)
+                if fault:
+                    name_bad(path, key, fault, count_bad)
+                yield {
+                    "__key__": key,
+                    "__url__": path,
+                    "patch": patch,
+                    "text": text,
+                    "trained": trained,
+                    "batch": batch,
+                    "bad": bool(fault),
+                }
 
 
 def name_bad(shard: object, key: str, fault: str, count_bad: bool) -> None:
@@ -150,15 +152,13 @@ class OpenShards:
     def __init__(self) -> None:
         self.descriptors: OrderedDict[Path, int] = OrderedDict()
 
-    def read(self, plan: Plan, shard: int, sample: int) -> tuple[str, bytes, str]:
+    def read(self, path: Path, tar_bytes: int, offset: int, num_bytes: int, crc: int) -> tuple[str, bytes, str]:
         """(key, patch, what is wrong with it or ""); one pread for the header before the patch and the patch."""
-        num_bytes = int(plan.patch_bytes[sample])
-        offset = (int(plan.patch_block[sample]) - 1) * BLOCK
-        content = os.pread(self.descriptor(plan.shards[shard], plan.tar_bytes[shard]), BLOCK + num_bytes, offset)
+        content = os.pread(self.descriptor(path, tar_bytes), BLOCK + num_bytes, offset - BLOCK)
         patch = content[BLOCK:]
         if len(patch) != num_bytes:
             return key_of(content), b"", "its patch is cut off"
-        if zlib.crc32(patch) != plan.patch_crc[sample]:
+        if zlib.crc32(patch) != crc:
             return key_of(content), b"", "its patch is not the one in the index (checksum)"
         return key_of(content), patch, ""
 
@@ -181,5 +181,5 @@ class OpenShards:
 
 def key_of(header: bytes) -> str:
     """WebDataset's key of a member, from its tar header: the name up to the first dot of its base."""
-    folder, slash, base = header[:100].partition(b"\0")[0].decode(errors="replace").rpartition("/")
+    folder, slash, base = str(header[: header.find(b"\0", 0, 100)], "utf-8", "replace").rpartition("/")
     return folder + slash + base.partition(".")[0]

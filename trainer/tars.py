@@ -39,6 +39,7 @@ WHAT_IS_LOST = (
     "and a flipped byte is not seen"
 )
 
+NO_MEMBERS = np.zeros((0, 2), np.int64)  # samples of plain tars have no number
 Sample = dict[str, Any]
 Item = TypeVar("Item")
 
@@ -127,7 +128,7 @@ def training_windows(
         for at in order.sample(range(0, num_whole, size), num_whole // size):
             number, batch = next(numbers), now[at : at + size]
             cursors = (Cursor(0, number + 1),)
-            planned = PlannedBatch(number, [], rounded_up(batch[-1][0]), weight, cursors, dict(fates))
+            planned = PlannedBatch(number, size, NO_MEMBERS, rounded_up(batch[-1][0]), weight, cursors, dict(fates))
             yield from (as_planned(sample, True, planned) for _, sample in batch)
             fates.clear()
 
@@ -144,7 +145,7 @@ def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[Sample]:
         for batch in same_width_batches(padded[read], recipe.config.batch_size):
             rows = read[batch].tolist()
             fates = Counter(FATES[found[row]] for row in rows) + unread
-            planned = PlannedBatch(next(numbers), [], int(padded[rows[0]]), 1.0, (), dict(fates))
+            planned = PlannedBatch(next(numbers), len(rows), NO_MEMBERS, int(padded[rows[0]]), 1.0, (), dict(fates))
             yield from (as_planned(raw[row], FATES[found[row]] == USED, planned) for row in rows)
             unread.clear()
 

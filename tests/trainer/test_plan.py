@@ -26,7 +26,7 @@ def shard_of(folder: Path, *texts: str) -> list[Path]:
 
 
 def texts_of(plan: Plan) -> list[str]:
-    return [plan.text_of(number) for number in range(plan.num_samples)]
+    return plan.texts(np.arange(plan.num_samples))
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,14 @@ def test_a_plan_says_where_samples_lie_and_which_shard_is_theirs(tmp_path: Path,
     shards = [Path(path) for path in number_shards(tmp_path, num_shards=3, samples_per_shard=5)]
     plan = plan_training(shards, recipe(config))
     assert plan.first.tolist() == [0, 5, 10, 15]
-    assert [plan.shard_of(number) for number in range(15)] == [0] * 5 + [1] * 5 + [2] * 5
+    places = plan.places(np.arange(15))
+    assert [shard for shard, *_ in places] == [0] * 5 + [1] * 5 + [2] * 5
     index = read_index(shards[1])
     assert index
-    assert (plan.patch_block[5:10].astype(np.int64) * 512).tolist() == index.patch_offset.tolist()
-    assert texts_of(plan)[5:10] == index.texts()
+    assert [offset for _, offset, _, _ in places[5:10]] == index.patch_offset.tolist()
+    assert [num_bytes for _, _, num_bytes, _ in places[5:10]] == index.patch_bytes.tolist()
+    assert texts_of(plan)[5:10] == index.texts() == plan.texts(np.arange(5, 10))
+    assert plan.texts(np.array([0, 7])) == [plan.texts(np.array([sample]))[0] for sample in (0, 7)]
 
 
 def test_a_fingerprint_is_of_what_the_shards_hold_not_of_where_they_lie(tmp_path: Path, config: Config) -> None:
