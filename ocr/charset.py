@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -36,6 +37,13 @@ class Charset:
     @cached_property
     def class_of(self) -> dict[str, int]:
         return {character: index for index, character in enumerate(self.characters, start=1)}
+
+    @cached_property
+    def class_table(self) -> np.ndarray:
+        """int32: the class of each code point, 0 for a character outside the alphabet."""
+        table = np.zeros(sys.maxunicode + 1, np.int32)
+        table[[ord(character) for character in self.characters]] = range(1, self.num_classes)
+        return table
 
     @property
     def num_classes(self) -> int:

@@ -51,6 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool = True
     batch_max_length: PositiveInt = 34
     data_filtering_off: bool = False
+    on_bad_sample: Literal["raise", "count"] = "raise"
+    max_bad_ratio: Fraction = 0.001
     # Augmentation
     augment: bool = False
     augment_ink: Fraction = 0.4
@@ -66,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     # Training
     workers: Count = 2
     batch_size: PositiveInt = 64
+    batch_pixels: Count = 0
     n_iter: PositiveInt = 100_000
     val_period: PositiveInt = 5_000
     show_number: Count = 8
@@ -100,12 +103,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     baseline_model: Annotated[str, msgspec.Meta(min_length=1)] = "korean_g2"
 
 
-# What a key must say until the part it belongs to is built; anything else is refused by name.
-ONLY_VALUE: dict[str, object] = {
-    "batch_ratio": "1",
-}
-
-
 class NumberLoader(yaml.SafeLoader):
     """YAML 1.1 reads `1e-8` as a string; here it is the number everybody means."""
 
@@ -118,8 +115,8 @@ NumberLoader.add_implicit_resolver(
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     """The config of a YAML file with `key=value` overrides on top; without a file, the defaults.
 
-    Raises UsageError with the file (or "command line"), the key and the remedy for an unknown key, a wrong type, an
-    impossible value, and a value that no part of the project implements.
+    Raises UsageError with the file (or "command line"), the key and the remedy for an unknown key, a wrong type
+    and an impossible value.
     """
     from_file = read_yaml(path) if path else {}
     from_line = dict(parse_override(override) for override in overrides)
@@ -176,9 +173,6 @@ def plain_number(value: str | float) -> str:
 def impossible_values(config: Config) -> list[tuple[str, str]]:
     """(key, reason) of every value that fits its type and still cannot work."""
     found: list[tuple[str, str]] = []
-    for key, only in ONLY_VALUE.items():
-        if (value := getattr(config, key)) != only:
-            found.append((key, f"{value!r} is not built yet; the only value is {only!r}"))
     if config.rgb != (config.input_channel == 3):
         found.append(("input_channel", f"rgb: {config.rgb} needs input_channel: {3 if config.rgb else 1}"))
     if config.adam and config.lr > 0.1:
@@ -194,9 +188,28 @@ def impossible_values(config: Config) -> list[tuple[str, str]]:
             found.append((key, "greedy decoding does not look at it; set decode: beamsearch, or leave it empty"))
     if Path(config.experiment_name).name != config.experiment_name:
         found.append(("experiment_name", f"{config.experiment_name!r} is a folder's name, not a path"))
-    if not config.select_data or Path(config.select_data).name != config.select_data:
-        found.append(("select_data", f"{config.select_data!r} is not the name of one folder"))
-    return found
+    return found + impossible_mixtures(config)
+
+
+def impossible_mixtures(config: Config) -> list[tuple[str, str]]:
+    ratios = str(config.batch_ratio).split("-")
+    if not all(re.fullmatch(r"[0-9]*\.?[0-9]+", ratio) and float(ratio) for ratio in ratios):
+        return [("batch_ratio", f"{config.batch_ratio!r} is not shares with a dash between them, like 0.5-0.5")]
+    folders = selected_folders(config)
+    if len(folders) != len(ratios):
+        return [("batch_ratio", f"{len(ratios)} shares for {len(folders)} folders in select_data; give one for each")]
+    if any(not folder or Path(folder).name != folder for folder in folders):
+        return [("select_data", f"{config.select_data!r} is not the names of folders with a dash between them")]
+    if config.batch_pixels and len(folders) > 1:
+        return [("batch_pixels", "does not go with several folders in select_data; set batch_pixels: 0")]
+    if config.batch_pixels and config.batch_pixels < config.img_height * config.img_width:
+        return [("batch_pixels", f"has no room for one patch of {config.img_width} x {config.img_height}")]
+    return []
+
+
+def selected_folders(config: Config) -> list[str]:
+    """The folders that `select_data` names: one, dashes and all, where `batch_ratio` is one share."""
+    return config.select_data.split("-") if "-" in str(config.batch_ratio) else [config.select_data]
 
 
 def save_config(config: Config, path: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from ocr.architectures import RecognitionNetwork
 from ocr.charset import num_ctc_steps
 from ocr.config import Config
-from ocr.patch import IMG_HEIGHT, num_steps
+from ocr.patch import IMG_HEIGHT, Width, num_steps
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -33,8 +33,8 @@ class Network(msgspec.Struct, frozen=True):
         """`None-VGG-BiLSTM-CTC`, as the benchmark names them."""
         return f"{self.Transformation}-{self.FeatureExtraction}-{self.SequenceModeling}-{self.Prediction}"
 
-    def num_steps(self, width: int) -> int:
-        """Time steps T of the features for an input of `width` pixels."""
+    def num_steps(self, width: Width) -> Width:
+        """Time steps T of the features for an input of `width` pixels, or of many."""
         return num_steps(width) + (0 if self.FeatureExtraction == "VGG" else 2)
 
     def can_write(self, text: str, width: int) -> bool:

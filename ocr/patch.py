@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -66,6 +67,23 @@ def reader_width(patch: np.ndarray, img_height: int = IMG_HEIGHT) -> int:
     return math.ceil(aspect_ratio(*patch.shape[:2])) * img_height
 
 
+def fitted_widths(widths: np.ndarray, heights: np.ndarray, img_height: int = IMG_HEIGHT) -> np.ndarray:
+    """`fit(patch, img_height).shape[1]` of many patches, from their sizes in pixels (at least 1)."""
+    long_sides = (img_height * aspect_ratios(widths, heights)).astype(np.int64)
+    squeezed = np.ceil(img_height * (img_height / long_sides)).astype(np.int64)
+    return np.asarray(np.where(widths >= heights, long_sides, squeezed))
+
+
+def reader_widths(widths: np.ndarray, heights: np.ndarray, img_height: int = IMG_HEIGHT) -> np.ndarray:
+    """`reader_width(patch, img_height)` of many patches, from their sizes in pixels (at least 1)."""
+    return np.asarray(np.ceil(aspect_ratios(widths, heights)).astype(np.int64) * img_height)
+
+
+def aspect_ratios(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
+    ratios = widths / heights
+    return np.asarray(np.where(ratios >= 1.0, ratios, 1.0 / ratios))
+
+
 def pad_batch(fitted: Sequence[np.ndarray], width: int) -> np.ndarray:
     """Stack fitted patches, none wider than `width`, into uint8 (B, H, width[, 3]); the last column is repeated."""
     batch = np.empty((len(fitted), fitted[0].shape[0], width, *fitted[0].shape[2:]), dtype=np.uint8)
@@ -81,6 +99,9 @@ def to_input(batch: torch.Tensor) -> torch.Tensor:
     return batch_BCHW.float().div_(255).sub_(0.5).div_(0.5)
 
 
-def num_steps(width: int) -> int:
+Width = TypeVar("Width", int, np.ndarray)
+
+
+def num_steps(width: Width) -> Width:
     """Time steps T of the VGG network for an input of `width` pixels (measured for every width 8..603)."""
     return width // 4 - 1

@@ -20,6 +20,7 @@ strength of one kind changes nothing that the others draw.
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -75,7 +76,7 @@ def augmentation_of(config: Config) -> Augmentation:
 def augment(patch: np.ndarray, strengths: Augmentation, seed: int, sample: int, epoch: int) -> np.ndarray:
     """A patch, uint8 grey (h, w) or RGB (h, w, 3), as it looks in this epoch; the one given is left as it is.
 
-    `sample` numbers the sample over the whole data set; the three numbers are below 2**64. The size may change, but
+    `sample` is `number_of` its key; the three numbers are below 2**64. The size may change, but
     fitted to the network's height the result is never wider than `reader_width` of the given patch. It may be
     narrower: pad it as far as the given one, on whose width it was decided that CTC can write the text.
     """
@@ -86,6 +87,11 @@ def augment(patch: np.ndarray, strengths: Augmentation, seed: int, sample: int, 
         if (strength := getattr(strengths, kind)) and gate < share:
             patch = distort(patch, strength, u)
     return patch
+
+
+def number_of(key: str) -> int:
+    """A sample's number, whatever shard or data set it lies in."""
+    return zlib.crc32(key.encode())
 
 
 def extra_padding(strengths: Augmentation, seed: int, batch: int, epoch: int, img_height: int = IMG_HEIGHT) -> int:

@@ -25,16 +25,21 @@ from ocr.weight_files import (
     weights_to_dict,
 )
 from ocr.weights import find_recognizer
+from trainer.order import Position
 
 LAST_NAME = "last.pth"
-CHECKPOINT_FORMAT = "recognizer-checkpoint/1"
+CHECKPOINT_FORMAT = "recognizer-checkpoint/2"
 FREE_TO_CHANGE = {
     *("train_images", "patch_format", "jpeg_quality", "min_side", "vertical_words", "max_failed", "engine"),
     *("n_iter", "val_period", "show_number", "workers", "continue_from", "strict", "new_prediction"),
     *("decode", "beam_width", "lexicon", "language_model", "language_model_weight"),
     *("val_data", "val_images", "eval_images", "baseline_model"),
+    *("train_data", "on_bad_sample", "max_bad_ratio"),
 }
-"""Config keys that a resumed run may have changed: what it learns from here on does not depend on them."""
+"""Config keys that a resumed run may have changed: what it learns from here on does not depend on them.
+
+`train_data` may have moved: the fingerprint says whether it holds the same samples.
+"""
 
 
 class Progress(msgspec.Struct):
@@ -143,7 +148,12 @@ def same_but(axis: int, first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def save_checkpoint(
-    folder: Path, config: Config, weights: Weights, optimizer: torch.optim.Optimizer, progress: Progress
+    folder: Path,
+    config: Config,
+    weights: Weights,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    position: Position,
 ) -> None:
     """Write `last.pth`: plain values and tensors only, so that it loads with `weights_only=True`."""
     content = {
@@ -152,13 +162,19 @@ def save_checkpoint(
         "weights": weights_to_dict(weights),
         "optimizer": optimizer.state_dict(),
         "progress": msgspec.to_builtins(progress),
+        "position": msgspec.to_builtins(position),
     }
     with written_whole(folder / LAST_NAME) as file:
         torch.save(content, file)
 
 
-def resume(folder: Path, config: Config, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Go on where `last.pth` in the run's folder ends. Raises UsageError where that is a run of another config."""
+def resume(
+    folder: Path, config: Config, model: nn.Module, optimizer: torch.optim.Optimizer, start: Position
+) -> tuple[Progress, Position]:
+    """Go on where `last.pth` in the run's folder ends; `start` is the first position in the data that there are now.
+
+    Raises UsageError where that is a run of another config, or of other data.
+    """
     path = folder / LAST_NAME
     content = read_torch_file(path)
     if content.get("format") != CHECKPOINT_FORMAT:
@@ -168,9 +184,15 @@ def resume(folder: Path, config: Config, model: nn.Module, optimizer: torch.opti
             f"{folder}: holds a run with other values ({', '.join(changed)}); choose another experiment_name or "
             "remove the folder"
         )
+    position = msgspec.convert(content["position"], Position)
+    if position.fingerprint != start.fingerprint:
+        raise UsageError(
+            f"{folder}: its run reads other training samples than {config.train_data} holds now; give it the same "
+            "shards, choose another experiment_name or remove the folder"
+        )
     model.load_state_dict(content["weights"]["tensors"])
     optimizer.load_state_dict(content["optimizer"])
-    return msgspec.convert(content["progress"], Progress)
+    return msgspec.convert(content["progress"], Progress), position
 
 
 def changed_keys(before: dict[str, Any], config: Config) -> list[str]:

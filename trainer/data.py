@@ -1,108 +1,88 @@
 """Shards -> batches, as a WebDataset pipeline.
 
-    1. training_shards | all_shards    {"url": path}                which shards this reader reads, in which order
-    2. wds.tarfile_to_samples          {"__key__", "jpg", "txt"}    bytes
-    3. wds.shuffle | own_samples       the same                     shuffled (training) | this reader's (validation)
-    4. to_examples                     Example                      patch uint8 (H, w), text, classes or a refusal
-    5. mixed_batches | even_batches    Batch                        patches uint8 (B, H, W), targets int64 (B, L)
+    1. indexed_samples (source.py)     bytes of a patch, its text, and the batch it is planned for
+       or tars.py's stages             the same from plain tars, where shards have no index
+    2. wds.map(to_example)             Example    patch uint8 (H, w), augmented where the config says so, text, classes
+    3. to_batches                      Batch      patches uint8 (B, H, W), targets int64 (B, L)
 
-A reader is one loader worker of one rank. Training is endless: the shards of epoch 0, 1, 2, … follow one another, each
-epoch permuted by (seed, epoch), and are dealt to the readers in turn. So no reader starves however few shards there
-are, no rank ends before another, and an epoch deals a reader other shards than the one before. Validation deals
-samples, so that each is read exactly once over all readers.
+With indexes everything is decided before a shard is opened (plan.py, order.py), and every reader computes its own part
+of it: the batches of a run depend on nothing but the shards, the config and the seed.
 """
 
 from __future__ import annotations
 
 import random
+import sys
 import tarfile
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import count, groupby, islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import cv2
-import msgspec
 import numpy as np
 import torch
 import webdataset as wds
 
-from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.network import network_of
-from ocr.patch import fit, pad_batch, reader_width, stretch
+from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
+from trainer.order import Cursor
+from trainer.plan import Plan
+from trainer.recipe import Recipe
+from trainer.shards import Shards, orders_of
+from trainer.source import (
+    BAD,
+    PlannedBatch,
+    Reader,
+    indexed_samples,
+    name_bad,
+    this_reader,
+    training_plan,
+    validation_plan,
+)
+from trainer.tars import (
+    SHUFFLE_SAMPLES,
+    all_shards,
+    dealt_shards,
+    every_nth,
+    same_widths,
+    tar_samples,
+    training_windows,
+)
 
-SHUFFLE_SAMPLES = 5_000  # encoded, 3 to 4 KB each
-WINDOW_BATCHES = 32  # samples of this many batches are sorted by width and cut into batches of similar width
-HOPELESS_SAMPLES = 50_000  # this many refused in a row, and nothing in the shards fits the config
-WIDEST_BATCH = 640  # validation batches wider than this get smaller, so that their memory does not grow
+# Workers are forked: they share the plan's arrays, and the first batch comes after 0.3 s, each validation again; with
+# spawn after 8 s, with forkserver after 6.5 s and then 0.2 s (two busy cores). A fork takes none of this process's
+# threads along, and a worker leaves alone what their locks could block: no GPU, no OpenMP (torch gives a worker one
+# thread), OpenCV on one thread, and every descriptor is opened by the worker that reads it.
+START_METHOD = "fork" if sys.platform == "linux" else None
+NO_PIXEL = np.zeros((0, 0), np.uint8)
 
-USED = "used"
-
-
-class Recipe(msgspec.Struct, frozen=True):
-    """What decides which samples are used and how they look: the config and the alphabet it names."""
-
-    config: Config
-    charset: Charset
-
-    def text(self, text: str) -> str:
-        """The text that readings are compared with: lower case unless `sensitive`."""
-        return text if self.config.sensitive else text.lower()
-
-    def target(self, text: str) -> str:
-        """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
-        if not self.config.data_filtering_off:
-            return text
-        return "".join(character for character in text if character in self.charset.class_of)
-
-    def patch(self, patch: np.ndarray) -> tuple[np.ndarray, int]:
-        """(patch at img_height, the width it is padded to): in its own shape with `PAD`, stretched without."""
-        config = self.config
-        if not config.PAD:
-            return stretch(patch, config.img_height, config.img_width), config.img_width
-        return fit(patch, config.img_height, config.contrast_adjust), reader_width(patch, config.img_height)
-
-    def refusal(self, key: str, target: str, width: int) -> str | None:
-        """Why a sample is not trained on; None if it is."""
-        config = self.config
-        if zlib.crc32(key.encode()) >= config.total_data_usage_ratio * 2**32:
-            return "left out by total_data_usage_ratio"
-        if not config.data_filtering_off and self.charset.missing(target):
-            return "character outside the alphabet"
-        if not config.data_filtering_off and len(target) > config.batch_max_length:
-            return "longer than batch_max_length"
-        if width > config.img_width:
-            return "wider than img_width"
-        if not target:
-            return "no character of the alphabet"
-        if not network_of(config).can_write(target, width):
-            return "too narrow for its text"
-        return None
+Planned = Callable[[Reader], Iterator[PlannedBatch]]
+"""A reader's batches; computed in the loader worker that reads them."""
 
 
 class Example(NamedTuple):
-    """One sample as the network will see it, but for the padding up to `width` or more.
+    """One sample as the network will see it, but for the padding.
 
-    `classes` is what it is trained on; empty for a sample that is refused, which only validation looks at.
+    `classes` is what it is trained on; empty for a sample that is refused, which only validation looks at. `patch` has
+    no pixel where the sample is damaged.
     """
 
     key: str
     text: str
     patch: np.ndarray
-    width: int
     classes: list[int]
-    fate: str
+    batch: PlannedBatch
 
 
 class Batch(NamedTuple):
     """What a step takes: patches uint8 (B, H, W[, 3]), targets int64 (B, L) padded with zeros, target_lengths (B,).
 
-    `fates` counts, by reason, every sample that the reader met since its last batch.
+    The ranks' parts of one batch have one `number`. `weight` is this part's number of samples over an even share's; 0
+    for a part that is not to be counted. `cursors` say where the sources go on behind the batch. `fates` counts what
+    was met since the last batch and not known from an index: damaged samples, and all of them in plain tars.
     """
 
     patches: torch.Tensor
@@ -110,162 +90,211 @@ class Batch(NamedTuple):
     target_lengths: torch.Tensor
     keys: list[str]
     texts: list[str]
+    number: int
+    weight: float
+    cursors: tuple[Cursor, ...]
     fates: dict[str, int]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A batch travels from its loader worker as arrays.
 
-def training_batches(shards: Sequence[str], recipe: Recipe, process: Process, start: int) -> Iterator[Batch]:
-    """Endless training batches for this rank, `batch_size / num_ranks` samples each.
+        torch would send every tensor through a shared file of its own: three a batch, 0.5 ms each on either side, and
+        they need a /dev/shm that containers rarely have.
+        """
+        return batch_of_arrays, (*(tensor.numpy() for tensor in self[:3]), *self[3:])
 
-    `start` is the iteration the run starts at: a resumed run draws a new order instead of the first one again.
+
+def batch_of_arrays(patches: np.ndarray, targets: np.ndarray, target_lengths: np.ndarray, *told: Any) -> Batch:
+    return Batch(torch.from_numpy(patches), torch.from_numpy(targets), torch.from_numpy(target_lengths), *told)
+
+
+def training_batches(
+    shards: Shards, recipe: Recipe, process: Process, cursors: Sequence[Cursor] = ()
+) -> Iterator[Batch]:
+    """Endless training batches, `batch_size` samples over all ranks, from `cursors` on (from the first without any)."""
+    config = recipe.config
+    if shards.plans:
+        cursors = cursors or [Cursor()] * len(shards.plans)
+        planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
+        if config.augment and config.PAD:
+            planned = partial(widened, planned, config)
+        stages = [partial(planned_samples, planned, shards.plans, process, config)]
+    else:
+        start = cursors[0].batch if cursors else 0
+        seed = f"{config.seed} {start}"  # a resumed run draws other batches instead of the first ones again
+        stages = [
+            partial(dealt_shards, shards.urls, seed, process),
+            partial(tar_samples, num_samples=shards.num_samples),
+            wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
+            partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
+        ]
+    batches = loaded(stages, recipe, process, augmentation_of(config))
+    return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
+
+
+def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iterator[Batch]:
+    """This rank's part of the validation samples, each once over all ranks, padded as the Reader pads them.
+
+    With indexes every rank is given the same number of batches; those of weight 0 are not to be counted.
     """
     config = recipe.config
-    seed = f"{config.seed} {start}"
-    pipeline = wds.DataPipeline(
-        partial(training_shards, shards, seed, process),
-        wds.tarfile_to_samples(),
-        wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
-        partial(to_examples, recipe=recipe),
-        partial(mixed_batches, size=config.batch_size // process.num_ranks, seed=f"{seed} batches"),
-        carry_errors,
-    )
-    return loaded(pipeline, config.workers, process)
+    if shards.plans:
+        (plan,) = shards.plans
+        planned = partial(validation_plan, plan, config.batch_size)
+        stages = [partial(planned_samples, planned, [plan], process, config)]
+    else:
+        stages = [
+            partial(all_shards, shards.urls),
+            partial(tar_samples, num_samples=shards.num_samples),
+            partial(every_nth, process=process),
+            partial(same_widths, recipe=recipe),
+        ]
+    batches = loaded(stages, recipe, process, Augmentation())
+    return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
-def validation_batches(shards: Sequence[str], recipe: Recipe, process: Process) -> Iterator[Batch]:
-    """This rank's part of the validation samples, every one of them, padded as the Reader pads them."""
-    recipe = msgspec.structs.replace(recipe, config=msgspec.structs.replace(recipe.config, total_data_usage_ratio=1.0))
-    pipeline = wds.DataPipeline(
-        partial(all_shards, shards),
-        wds.tarfile_to_samples(),
-        partial(own_samples, process=process),
-        partial(to_examples, recipe=recipe),
-        partial(even_batches, size=recipe.config.batch_size),
-        carry_errors,
-    )
-    return loaded(pipeline, recipe.config.workers, process)
+def planned_samples(
+    planned: Planned, plans: Sequence[Plan], process: Process, config: Config
+) -> Iterator[dict[str, Any]]:
+    """The first stage: what to read is computed here, in the loader worker that reads it."""
+    return indexed_samples(planned(this_reader(process)), plans, count_bad=config.on_bad_sample == "count")
 
 
-def loaded(pipeline: wds.DataPipeline, workers: int, process: Process) -> Iterator[Batch]:
+def loaded(stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation) -> Iterator[Batch]:
     """Run a pipeline in loader workers; an error inside one ends the run with its own line."""
-    pin = process.device.type == "cuda"
-    for batch in wds.WebLoader(pipeline, batch_size=None, num_workers=workers, pin_memory=pin):
+    pipeline = wds.DataPipeline(
+        *stages,
+        wds.map(partial(to_example, recipe=recipe, augmentation=augmentation)),
+        partial(to_batches, recipe=recipe),
+        carry_errors,
+    )
+    workers = recipe.config.workers
+    loader = wds.WebLoader(
+        pipeline,
+        batch_size=None,
+        collate_fn=as_it_is,  # the default walks through every list and makes lists of tuples
+        num_workers=workers,
+        pin_memory=process.device.type == "cuda",
+        multiprocessing_context=START_METHOD if workers else None,
+    )
+    for batch in loader:
         if isinstance(batch, Exception):
             raise batch
         yield batch
 
 
-def reader(process: Process) -> tuple[int, int]:
-    """(this reader, how many readers there are) over all workers of all ranks."""
-    worker = torch.utils.data.get_worker_info()
-    index, num_workers = (worker.id, worker.num_workers) if worker else (0, 1)
-    return process.rank * num_workers + index, process.num_ranks * num_workers
+def as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
-def training_shards(shards: Sequence[str], seed: str, process: Process) -> Iterator[dict[str, str]]:
-    index, num_readers = reader(process)
-    endless = (shard for epoch in count() for shard in permuted(shards, f"{seed} {epoch}"))
-    for shard in islice(endless, index, None, num_readers):
-        yield {"url": shard}
+def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) -> Iterator[Batch]:
+    """Pass batches through until more samples are damaged than `max_bad_ratio` allows: a DataError.
 
-
-def permuted(shards: Sequence[str], seed: str) -> list[str]:
-    return random.Random(seed).sample(shards, len(shards))
-
-
-def all_shards(shards: Sequence[str]) -> Iterator[dict[str, str]]:
-    for shard in shards:
-        yield {"url": shard}
-
-
-def own_samples(samples: Iterable[dict[str, Any]], process: Process) -> Iterator[dict[str, Any]]:
-    index, num_readers = reader(process)
-    return islice(samples, index, None, num_readers)
-
-
-def to_examples(samples: Iterable[dict[str, Any]], recipe: Recipe) -> Iterator[Example]:
-    cv2.setNumThreads(1)  # many readers share the cores
-    for sample in samples:
-        key, place = sample["__key__"], f"{sample['__url__']}: {sample['__key__']}"
-        text = recipe.text(decode_text(sample, place))
-        target = recipe.target(text)
-        patch, width = recipe.patch(decode_patch(sample, place, recipe.config.rgb))
-        refusal = recipe.refusal(key, target, width)
-        classes = [] if refusal else recipe.charset.encode(target)
-        yield Example(key, text, patch, width, classes, refusal or USED)
-
-
-def decode_text(sample: dict[str, Any], place: str) -> str:
-    try:
-        return str(sample["txt"], encoding="utf-8")
-    except (KeyError, UnicodeDecodeError) as error:
-        raise DataError(f"{place}: no readable text ({error}); build the shard again") from error
-
-
-def decode_patch(sample: dict[str, Any], place: str, rgb: bool) -> np.ndarray:
-    """Grey uint8 (h, w), or color (h, w, 3) in RGB order."""
-    encoded = np.frombuffer(sample.get("jpg") or sample.get("png") or b"", dtype=np.uint8)
-    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
-    patch = cv2.imdecode(encoded, flag | cv2.IMREAD_IGNORE_ORIENTATION) if len(encoded) else None
-    if patch is None:
-        raise DataError(f"{place}: no readable patch; build the shard again")
-    return patch[:, :, ::-1] if rgb else patch
-
-
-def mixed_batches(examples: Iterable[Example], size: int, seed: str) -> Iterator[Batch]:
-    """Batches of exactly `size` usable examples of similar width, in random order; refused examples are counted.
-
-    Raises DataError where the shards hold next to nothing that the config can use, instead of reading on for ever.
+    The ratio is of this rank's samples of an epoch, or of those read so far if they are more.
     """
-    order = random.Random(seed)
-    window: list[Example] = []
-    fates: Counter[str] = Counter()
-    refused_in_a_row = 0
-    for example in examples:
-        fates[example.fate] += 1
-        refused_in_a_row = 0 if example.fate == USED else refused_in_a_row + 1
-        if refused_in_a_row == HOPELESS_SAMPLES:
+    num_bad, num_read = 0, 0
+    for batch in batches:
+        num_bad += batch.fates.get(BAD, 0)
+        num_read += len(batch.keys)
+        if num_bad > config.max_bad_ratio * max(num_samples, num_read):
             raise DataError(
-                f"no sample can be trained on: {dict(fates)}; look at character, batch_max_length, img_width"
+                f"{num_bad:,} of {num_read + num_bad:,} samples are damaged, more than max_bad_ratio: "
+                f"{config.max_bad_ratio} allows; build the shards named above again"
             )
-        if example.fate != USED:
-            continue
-        window.append(example)
-        if len(window) < size * WINDOW_BATCHES:
-            continue
-        window.sort(key=lambda example: example.width)
-        batches = [window[start : start + size] for start in range(0, len(window), size)]
-        order.shuffle(batches)
-        for batch in batches:
-            yield to_batch(batch, fates)
-            fates = Counter()
-        window = []
+        yield batch
 
 
-def even_batches(examples: Iterable[Example], size: int) -> Iterator[Batch]:
-    """Batches of at most `size` examples that the Reader pads to the same width, every example once."""
+def to_example(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation) -> Example:
+    text = recipe.text(sample["text"])
+    classes = recipe.charset.encode(recipe.target(text)) if sample["trained"] else []
+    patch = NO_PIXEL if sample["bad"] else fitted_patch(sample, recipe, augmentation)
+    return Example(sample["__key__"], text, patch, classes, sample["batch"])
+
+
+def fitted_patch(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation) -> np.ndarray:
+    config, width = recipe.config, sample["batch"].width
+    decoded = decode_patch(sample["patch"], config.rgb)
+    if decoded is not None:
+        varied = augment(decoded, augmentation, config.seed, number_of(sample["__key__"]), sample["epoch"])
+        for patch in (varied, decoded):  # another box may, though seldom, make a tall patch wider than its batch
+            if (fitted := recipe.patch(patch)).shape[1] <= width:
+                return fitted
+    fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
+    name_bad(sample["__url__"], sample["__key__"], fault, config.on_bad_sample == "count")
+    return NO_PIXEL
+
+
+def widened(
+    planned: Callable[[Reader], Iterator[PlannedBatch]], config: Config, reader: Reader
+) -> Iterator[PlannedBatch]:
+    """Batches with the room that varied patches take, and with padding as the Reader's own batches have it.
+
+    `augment` makes no patch wider than the Reader pads the one it was given, which is to less than the next whole
+    multiple of the height above its own width.
+    """
+    augmentation = augmentation_of(config)
+    for batch in planned(reader):
+        cursor = batch.cursors[0]
+        room = (batch.width // config.img_height + 1) * config.img_height
+        extra = extra_padding(augmentation, config.seed, cursor.batch, cursor.epoch, config.img_height)
+        yield batch._replace(width=room + extra)
+
+
+def decode_patch(encoded: bytes, rgb: bool) -> np.ndarray | None:
+    """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
+    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
+    patch = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return patch[:, :, ::-1] if rgb and patch is not None else patch
+
+
+def to_batches(examples: Iterable[Example], recipe: Recipe) -> Iterator[Batch]:
+    cv2.setNumThreads(1)  # many readers share the cores
     examples = iter(examples)
-    while window := list(islice(examples, size * WINDOW_BATCHES)):
-        window.sort(key=lambda example: example.width)
-        for width, same_width in groupby(window, key=lambda example: example.width):
-            fitting = max(1, size * WIDEST_BATCH // max(width, WIDEST_BATCH))
-            while batch := list(islice(same_width, fitting)):
-                yield to_batch(batch, Counter(example.fate for example in batch))
+    for first in examples:
+        yield to_batch(first.batch, chain([first], islice(examples, first.batch.size - 1)), recipe.config)
 
 
-def to_batch(examples: Sequence[Example], fates: Counter[str]) -> Batch:
-    lengths = [len(example.classes) for example in examples]
-    targets = np.zeros((len(examples), max(*lengths, 1)), dtype=np.int64)
-    for row, example in zip(targets, examples, strict=True):
-        row[: len(example.classes)] = example.classes
-    width = max(example.width for example in examples)
+def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) -> Batch:
+    """One array, filled row by row as the patches come, the last column of each repeated.
+
+    Where all members are damaged, one blank row of weight 0 keeps the ranks in step.
+    """
+    color = (3,) if config.rgb else ()
+    patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
+    keys: list[str] = []
+    texts: list[str] = []
+    targets: list[list[int]] = []
+    for key, text, patch, classes, _ in members:
+        if not patch.size:
+            continue
+        row, width = patches[len(keys)], patch.shape[1]
+        row[:, :width] = patch
+        row[:, width:] = patch[:, -1:]
+        keys.append(key)
+        texts.append(text)
+        targets.append(classes)
+    num_bad = planned.size - len(keys)
+    if not keys:
+        patches[:1] = 255
     return Batch(
-        patches=torch.from_numpy(pad_batch([example.patch for example in examples], width)),
-        targets=torch.from_numpy(targets),
-        target_lengths=torch.tensor(lengths),
-        keys=[example.key for example in examples],
-        texts=[example.text for example in examples],
-        fates=dict(fates),
+        patches=torch.from_numpy(patches[: max(1, len(keys))]),
+        targets=padded(targets or [[]]),
+        target_lengths=torch.tensor([len(classes) for classes in targets or [[]]]),
+        keys=keys,
+        texts=texts,
+        number=planned.number,
+        weight=planned.weight * len(keys) / planned.size,
+        cursors=planned.cursors,
+        fates=planned.fates | ({BAD: num_bad} if num_bad else {}),
     )
+
+
+def padded(targets: Sequence[list[int]]) -> torch.Tensor:
+    """int64 (B, L), rows filled up with zeros; L is at least 1."""
+    array = np.zeros((len(targets), max(1, *map(len, targets))), dtype=np.int64)
+    for row, classes in zip(array, targets, strict=True):
+        row[: len(classes)] = classes
+    return torch.from_numpy(array)
 
 
 def carry_errors(batches: Iterable[Batch]) -> Iterator[Batch | DataError]:

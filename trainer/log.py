@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def training_block(n_iter: int, training_loss: float, found: Validation, progres
     return "\n".join(lines)
 
 
-def counts_line(name: str, fates: dict[str, int]) -> str:
+def counts_line(name: str, fates: Mapping[str, int]) -> str:
     """`validation: 2,231 samples, 2,120 used, 111 character outside the alphabet`."""
     parts = [f"{number:,} {fate}" for fate, number in sorted(fates.items(), key=lambda item: -item[1])]
     return f"{name}: {sum(fates.values()):,} samples, " + ", ".join(parts)

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ocr.config import Config, load_config
+from ocr.contact_sheet import font
 from ocr.errors import DataError, UsageError, run_command
 from ocr.files import written_whole
-from ocr.index import read_index, scan_tar
+from ocr.index import read_index, read_key, scan_tar
 from ocr.page import decode_image
 from ocr.patch import fit, pad_batch, reader_width, stretch
 from ocr.shards import find_shards
-from trainer.augment import OF_A_SAMPLE, STEPS, Augmentation, augment, augmentation_of, draws, extra_padding
+from trainer.augment import OF_A_SAMPLE, STEPS, Augmentation, augment, augmentation_of, draws, extra_padding, number_of
 
 NUM_EPOCHS = 3
 MAX_CELL_WIDTH = 240
@@ -34,9 +34,9 @@ GROUND, INK, FAINT = (214, 226, 240), (20, 30, 50), (90, 100, 120)
 
 
 class DrawnSample(msgspec.Struct, frozen=True):
-    """A training sample: its number over all shards, its text and its patch, grey (h, w) or RGB (h, w, 3)."""
+    """A training sample: its key, its text and its patch, grey (h, w) or RGB (h, w, 3)."""
 
-    number: int
+    key: str
     text: str
     patch: np.ndarray
 
@@ -82,7 +82,8 @@ def draw_samples(shards: Sequence[Path], number: int, config: Config) -> list[Dr
                 patch = decode_image(file.read(int(index.patch_bytes[row])), color=config.rgb)
                 if patch is None:
                     raise DataError(f"{shard}: sample {row}: no readable patch; build the shard again")
-                samples.append(DrawnSample(start + row, texts[row], patch[:, :, ::-1] if config.rgb else patch))
+                key = read_key(shard, int(index.sample_offset[row]))
+                samples.append(DrawnSample(key, texts[row], patch[:, :, ::-1] if config.rgb else patch))
     return samples
 
 
@@ -106,13 +107,15 @@ def pictures_of(sample: DrawnSample, config: Config) -> Iterator[np.ndarray]:
     """The pictures of a row, uint8 (img_height, w) or (img_height, w, 3), one for each of `columns_of`."""
     strengths, width = shown_strengths(config), reader_width(sample.patch, config.img_height)
     yield fitted(sample.patch, config)
-    for (kind, _, distort), (_, *u) in zip(STEPS, draws(config.seed, sample.number, 0, OF_A_SAMPLE), strict=True):
+    for (kind, _, distort), (_, *u) in zip(
+        STEPS, draws(config.seed, number_of(sample.key), 0, OF_A_SAMPLE), strict=True
+    ):
         strength = getattr(strengths, kind)
         yield fitted(distort(sample.patch, strength, u) if strength else sample.patch, config)
     for augmentation, epochs in ((Augmentation(), range(1)), (strengths, range(NUM_EPOCHS))):
         for epoch in epochs:
-            patch = augment(sample.patch, augmentation, config.seed, sample.number, epoch)
-            extra = extra_padding(strengths, config.seed, sample.number, epoch, config.img_height)
+            patch = augment(sample.patch, augmentation, config.seed, number_of(sample.key), epoch)
+            extra = extra_padding(strengths, config.seed, number_of(sample.key), epoch, config.img_height)
             yield pad_batch([fitted(patch, config)], width + extra)[0] if config.PAD else fitted(patch, config)
 
 
@@ -124,7 +127,7 @@ def fitted(patch: np.ndarray, config: Config) -> np.ndarray:
 
 def contact_sheet(samples: Sequence[DrawnSample], config: Config) -> Image.Image:
     """Draw the sheet; pictures wider than MAX_CELL_WIDTH are scaled down to it."""
-    large, small = korean_font(20), korean_font(13)
+    large, small = font(20), font(13)
     columns = columns_of(config)
     rows = [[scaled_down(Image.fromarray(picture)) for picture in pictures_of(each, config)] for each in samples]
     widths = [max(90, *(row[column].width for row in rows)) + GAP for column in range(len(columns))]
@@ -140,7 +143,7 @@ def contact_sheet(samples: Sequence[DrawnSample], config: Config) -> Image.Image
         y = HEADER_HEIGHT + top * row_height
         height, width = sample.patch.shape[:2]
         pen.text((GAP, y + 8), sample.text, INK, large)
-        pen.text((GAP, y + 38), f"sample {sample.number}, {width} x {height}", FAINT, small)
+        pen.text((GAP, y + 38), f"{sample.key}, {width} x {height}", FAINT, small)
         for picture, left in zip(row, left_edges, strict=False):
             sheet.paste(picture, (left, y))
     return sheet
@@ -151,21 +154,6 @@ def scaled_down(picture: Image.Image) -> Image.Image:
         return picture
     size = (MAX_CELL_WIDTH, max(1, round(picture.height * MAX_CELL_WIDTH / picture.width)))
     return picture.resize(size, Image.Resampling.BILINEAR)
-
-
-def korean_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font of the package pylopdf-fonts-ko, else one that fontconfig names for Korean, else Pillow's own Latin."""
-    try:
-        from pylopdf_fonts_ko import sans_path
-
-        return ImageFont.truetype(str(sans_path()), size)
-    except ImportError:
-        pass
-    try:
-        found = subprocess.run(["fc-match", "-f", "%{file}", ":lang=ko"], capture_output=True, text=True, check=True)
-        return ImageFont.truetype(found.stdout, size)
-    except (OSError, subprocess.CalledProcessError):
-        return ImageFont.load_default(size)
 
 
 if __name__ == "__main__":

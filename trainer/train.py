@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -19,18 +19,21 @@ from ocr.architectures import RecognitionNetwork
 from ocr.beam_search import BeamSearch
 from ocr.config import Config, save_config
 from ocr.decoding import beam_of
-from ocr.errors import DataError, UsageError
+from ocr.errors import DataError
 from ocr.network import build_model, network_of
 from ocr.patch import to_input
 from ocr.progress import progress as shown
-from ocr.shards import find_shards
 from ocr.weight_files import save_weights
 from ocr.weights import charset_of
 from trainer.checkpoint import LAST_NAME, Progress, resume, save_checkpoint, starting_model, weights_of
-from trainer.data import Batch, Recipe, training_batches, validation_batches
+from trainer.data import Batch, training_batches, validation_batches
 from trainer.distributed import Process, gathered, joined
 from trainer.log import append_line, counts_line, training_block
 from trainer.optimizer import freeze, loss_of, make_optimizer, num_trainable, taught
+from trainer.order import Position
+from trainer.recipe import Recipe
+from trainer.shards import Shards, training_shards, validation_shards
+from trainer.tars import WHAT_IS_LOST
 from trainer.validate import Validation, validate
 
 
@@ -44,9 +47,10 @@ class Run(msgspec.Struct):
     frozen: list[nn.Module]
     optimizer: torch.optim.Optimizer
     progress: Progress
+    position: Position
     beam: BeamSearch | None
-    training_shards: list[str]
-    validation_shards: list[str]
+    training: Shards
+    validation: Shards
 
 
 def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
@@ -56,8 +60,6 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
     last.pth (a checkpoint). A run that was interrupted goes on from last.pth. Under torchrun every rank calls this.
     """
     with joined() as process:
-        if config.batch_size % process.num_ranks:
-            raise UsageError(f"batch_size: {config.batch_size} cannot be shared by {process.num_ranks} processes")
         run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
         if run.progress.iteration < config.n_iter:
             iterate(run)
@@ -70,10 +72,9 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
 
 def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
     torch.manual_seed(config.seed)
-    shards = shards_of(config.train_data, config)
-    validation_shards = shards_of(config.val_data, config)
     recipe = Recipe(config, charset_of(config.character))
     beam = beam_of(config, recipe.charset)
+    training, validation = training_shards(recipe), validation_shards(recipe)
     goes_on = (folder / LAST_NAME).exists()
     if goes_on:
         model = build_model(network_of(config), recipe.charset.num_classes)
@@ -82,32 +83,46 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     model.to(process.device)
     frozen = freeze(model, config)
     optimizer = make_optimizer(model, config)
-    progress = resume(folder, config, model, optimizer) if goes_on else Progress()
-    run = Run(recipe, process, folder, model, frozen, optimizer, progress, beam, shards, validation_shards)
+    progress, position = Progress(), Position(config.seed, training.fingerprint)
+    if goes_on:
+        progress, position = resume(folder, config, model, optimizer, position)
+    run = Run(recipe, process, folder, model, frozen, optimizer, progress, position, beam, training, validation)
     if process.is_main:
         save_config(config, folder / "config.yaml")
         print(f"Total number of trainable parameters: {num_trainable(model):,}")
         where = f"{process.num_ranks} processes on {process.device.type}"
-        print(f"{len(shards)} training shards, {len(validation_shards)} validation shards, {where}", flush=True)
+        print(f"{len(training)} training shards, {len(validation)} validation shards, {where}", flush=True)
+        if not goes_on:
+            log_fates(run, training.fates, validation.fates)
+        for data, shards in ((config.train_data, training), (config.val_data, validation)):
+            if shards.urls:
+                print(f"{data}: {WHAT_IS_LOST}", flush=True)
     return run
 
 
-def shards_of(folder: str, config: Config) -> list[str]:
-    """Absolute paths, because WebDataset takes what stands before a colon for a URL scheme."""
-    return [str(path.absolute()) for path in find_shards(str(Path(folder) / config.select_data))]
+def log_fates(run: Run, training: Mapping[str, int], validation: Mapping[str, int]) -> None:
+    """Write what became of the samples to log_dataset.txt: once, or, in plain tars, of those met since the last time.
+
+    Damaged samples, too, are only known once they are met.
+    """
+    parts = [counts_line(name, fates) for name, fates in (("training", training), ("validation", validation)) if fates]
+    if parts:
+        at = f"[{run.progress.iteration}/{run.recipe.config.n_iter}]"
+        append_line(run.folder / "log_dataset.txt", f"{at} {'; '.join(parts)}")
 
 
 def iterate(run: Run) -> None:
     """The training loop. A validation, with all that it writes, ends every `val_period` iterations and the run."""
     config, process, state = run.recipe.config, run.process, run.progress
     model = run.model if process.num_ranks == 1 else distributed(run.model, process)
-    batches = training_batches(run.training_shards, run.recipe, process, state.iteration)
+    batches = training_batches(run.training, run.recipe, process, run.position.cursors)
     losses, fates = torch.zeros((), device=process.device), Counter[str]()
     start_seconds, start_iteration = monotonic() - state.seconds, state.iteration
     to_training_mode(run)
     for batch in shown_on_main(batches, config.n_iter - state.iteration, process):
         losses += step(model, run.optimizer, batch, config, process)
         fates.update(batch.fates)
+        run.position = msgspec.structs.replace(run.position, cursors=batch.cursors)
         state.iteration += 1
         if state.iteration % config.val_period and state.iteration < config.n_iter:
             continue
@@ -117,7 +132,7 @@ def iterate(run: Run) -> None:
                 f"iteration {state.iteration}: the training loss is {training_loss}; lower lr or grad_clip, or start "
                 "from other weights; last.pth is from before it"
             )
-        validation = validation_batches(run.validation_shards, run.recipe, process)
+        validation = validation_batches(run.validation, run.recipe, process)
         found = validate(run.model, validation, run.recipe, process, state.iteration, run.beam)
         to_training_mode(run)
         state.seconds = monotonic() - start_seconds
@@ -147,12 +162,16 @@ def shown_on_main(batches: Iterator[Batch], number: int, process: Process) -> It
 def step(
     model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: Config, process: Process
 ) -> torch.Tensor:
-    """One optimizer update; gives the loss, still on the device."""
+    """One optimizer update; gives the loss, still on the device.
+
+    DDP takes the mean of the ranks' gradients. Weighted by the batch's part, it is the mean over all samples, even
+    where ranks hold one more or one less.
+    """
     patches = batch.patches.to(process.device, non_blocking=True)
     targets = batch.targets.to(process.device, non_blocking=True)
     lengths = batch.target_lengths.to(process.device, non_blocking=True)
     logits = model(to_input(patches), taught(config, targets))
-    loss = loss_of(config, logits, targets, lengths)
+    loss = loss_of(config, logits, targets, lengths) * batch.weight
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
@@ -173,12 +192,8 @@ def keep(run: Run, found: Validation, training_loss: float, fates: Counter[str])
         save_weights(weights, run.folder / "best_accuracy.pth")
     if better_norm_ed:
         save_weights(weights, run.folder / "best_norm_ed.pth")
-    save_checkpoint(run.folder, config, weights, run.optimizer, state)
+    save_checkpoint(run.folder, config, weights, run.optimizer, state, run.position)
     block = training_block(config.n_iter, training_loss, found, state)
     append_line(run.folder / "log_train.txt", block)
-    append_line(
-        run.folder / "log_dataset.txt",
-        f"[{state.iteration}/{config.n_iter}] {counts_line('training', fates)}; "
-        f"{counts_line('validation', found.fates)}",
-    )
+    log_fates(run, fates, found.fates)
     print(block, flush=True)

@@ -16,9 +16,10 @@ from ocr.cer import TextCounts
 from ocr.decoding import read_features
 from ocr.errors import DataError
 from ocr.patch import to_input
-from trainer.data import Batch, Recipe
+from trainer.data import Batch
 from trainer.distributed import Process, gathered
 from trainer.optimizer import loss_of, taught
+from trainer.recipe import Recipe
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -30,32 +31,48 @@ class Reading(msgspec.Struct, frozen=True):
     confidence: float
 
 
-class Validation(msgspec.Struct):
-    """Sums over the validation words of one rank, or of all once they are merged.
+class Sums(msgspec.Struct):
+    """Sums over the words of one batch, or of all batches in their order: equal to the last digit for any ranks.
 
     `texts` counts every word; `sum_loss` and `num_losses` only those that the alphabet can write and CTC can align,
-    because no loss is defined for the others. `fates` says how many the others are, and why.
+    because no loss is defined for the others.
     """
 
+    number: int = 0
     texts: TextCounts = msgspec.field(default_factory=TextCounts)
     sum_loss: float = 0.0
     num_losses: int = 0
+
+    def merge(self, other: Sums) -> None:
+        self.texts.merge(other.texts)
+        self.sum_loss += other.sum_loss
+        self.num_losses += other.num_losses
+
+
+class Validation(msgspec.Struct):
+    """What one rank found, batch by batch, or all of them once they are merged.
+
+    `fates` counts what the indexes had not told: damaged samples, and all of them in plain tars.
+    """
+
+    batches: list[Sums] = msgspec.field(default_factory=list)
     fates: dict[str, int] = msgspec.field(default_factory=dict)
     examples: list[Reading] = msgspec.field(default_factory=list)
+    sums: Sums = msgspec.field(default_factory=Sums)
 
     @property
     def loss(self) -> float:
-        return self.sum_loss / self.num_losses if self.num_losses else float("nan")
+        return self.sums.sum_loss / self.sums.num_losses if self.sums.num_losses else float("nan")
 
     @property
     def accuracy(self) -> float:
         """Percent of words read without a fault, of all words."""
-        return 100 * (self.texts.accuracy or 0.0)
+        return 100 * (self.sums.texts.accuracy or 0.0)
 
     @property
     def norm_ed(self) -> float:
         """The seed's "normalized edit distance": mean over the words of 1 - edits / max(length)."""
-        return self.texts.one_minus_ned or 0.0
+        return self.sums.texts.one_minus_ned or 0.0
 
 
 def validate(
@@ -76,7 +93,7 @@ def validate(
     for batch in batches:
         read_batch(model, batch, recipe, process, own, iteration, beam)
     merged = merge(gathered(own, process), recipe.config.show_number, iteration)
-    if not merged.texts.num_pairs:
+    if not merged.sums.texts.num_pairs:
         raise DataError(f"{recipe.config.val_data}: holds no word to validate on; build more validation pages")
     return merged
 
@@ -87,27 +104,31 @@ def read_batch(
     batch: Batch,
     recipe: Recipe,
     process: Process,
-    sums: Validation,
+    own: Validation,
     iteration: int,
     beam: BeamSearch | None,
 ) -> None:
     features_BTD = model.features(to_input(batch.patches.to(process.device)))
     logits_BTC = model.predict(features_BTD)
+    own.fates = dict(Counter(own.fates) + Counter(batch.fates))
+    if not batch.weight:
+        return  # it was read to keep the ranks in step
+    sums = Sums(batch.number)
     trained = (batch.target_lengths > 0).to(process.device)
     if num_losses := int(trained.sum()):
         targets, lengths = batch.targets.to(process.device)[trained], batch.target_lengths.to(process.device)[trained]
         told = taught(recipe.config, targets)
         answers = logits_BTC[trained] if told is None else model.predict(features_BTD[trained], told)
-        sums.sum_loss += float(loss_of(recipe.config, answers, targets, lengths)) * num_losses
-        sums.num_losses += num_losses
-    sums.fates = dict(Counter(sums.fates) + Counter(batch.fates))
+        loss = loss_of(recipe.config, answers, targets, lengths)
+        sums.sum_loss, sums.num_losses = float(loss) * num_losses, num_losses
     readings = []
     for key, text, (prediction, confidence) in zip(
         batch.keys, batch.texts, read_features(model, features_BTD, logits_BTC, recipe.charset, beam), strict=True
     ):
         sums.texts.add(text, prediction)
         readings.append(Reading(key, text, prediction, confidence))
-    sums.examples = drawn(sums.examples + readings, recipe.config.show_number, iteration)
+    own.batches.append(sums)
+    own.examples = drawn(own.examples + readings, recipe.config.show_number, iteration)
 
 
 def drawn(readings: list[Reading], number: int, iteration: int) -> list[Reading]:
@@ -116,10 +137,8 @@ def drawn(readings: list[Reading], number: int, iteration: int) -> list[Reading]
 
 def merge(parts: list[Validation], show_number: int, iteration: int) -> Validation:
     merged = Validation()
-    for part in parts:
-        merged.texts.merge(part.texts)
-        merged.sum_loss += part.sum_loss
-        merged.num_losses += part.num_losses
-        merged.fates = dict(Counter(merged.fates) + Counter(part.fates))
+    for sums in sorted((sums for part in parts for sums in part.batches), key=lambda sums: sums.number):
+        merged.sums.merge(sums)
+    merged.fates = dict(sum((Counter(part.fates) for part in parts), Counter[str]()))
     merged.examples = drawn([reading for part in parts for reading in part.examples], show_number, iteration)
     return merged

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from ocr.config import Config, load_config, save_config
+from ocr.config import Config, load_config, save_config, selected_folders
 from ocr.errors import UsageError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -57,7 +57,17 @@ def test_quickstart_yaml_loads() -> None:
         ),
         ("lexicon: words.txt", "lexicon: greedy decoding does not look at it; set decode: beamsearch"),
         ("language_model: lm.npz", "language_model: greedy decoding does not look at it; set decode: beamsearch"),
-        ("batch_ratio: 0.5-0.5", "batch_ratio: '0.5-0.5' is not built yet"),
+        ("batch_ratio: 0.5-0.5", "batch_ratio: 2 shares for 1 folders in select_data; give one for each"),
+        ("batch_ratio: half", "batch_ratio: 'half' is not shares with a dash between them"),
+        ("batch_ratio: 1-0", "batch_ratio: '1-0' is not shares with a dash between them"),
+        ("batch_ratio: -1", "batch_ratio: '-1' is not shares with a dash between them"),
+        ("select_data: a/b", "select_data: 'a/b' is not the names of folders with a dash between them"),
+        (
+            "{select_data: a-b, batch_ratio: 1-1, batch_pixels: 900000}",
+            "batch_pixels: does not go with several folders",
+        ),
+        ("batch_pixels: 1000", "batch_pixels: has no room for one patch of 1280 x 64"),
+        ("on_bad_sample: ignore", "on_bad_sample: invalid enum value 'ignore'"),
         ("rgb: True", "input_channel: rgb: True needs input_channel: 3"),
         ("adam: True", "lr: 1.0 makes Adam diverge"),
         ("experiment_name: ../elsewhere", "experiment_name: '../elsewhere' is a folder's name, not a path"),
@@ -105,6 +115,18 @@ def test_a_value_means_what_everybody_means(tmp_path: Path, text: str, expected:
     path.write_text(text, encoding="utf-8")
     config = load_config(path)
     assert {key: getattr(config, key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "folders"),
+    [
+        ([], ["select_data"]),
+        (["select_data=2001-03"], ["2001-03"]),
+        (["select_data=drawn-real", "batch_ratio=0.5-0.5"], ["drawn", "real"]),
+    ],
+)
+def test_folders_are_mixed_where_there_are_shares_for_them(values: list[str], folders: list[str]) -> None:
+    assert selected_folders(load_config(None, values)) == folders
 
 
 def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:

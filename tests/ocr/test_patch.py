@@ -11,7 +11,16 @@ from easyocr.utils import get_image_list, reformat_input
 
 from ocr.network import Network, build_model
 from ocr.page import Box, crop
-from ocr.patch import fit, num_steps, pad_batch, reader_width, stretch_contrast, to_input
+from ocr.patch import (
+    fit,
+    fitted_widths,
+    num_steps,
+    pad_batch,
+    reader_width,
+    reader_widths,
+    stretch_contrast,
+    to_input,
+)
 
 
 def drawn_page() -> np.ndarray:
@@ -92,3 +101,14 @@ def test_color_is_fitted_channel_by_channel() -> None:
 def test_num_steps_is_the_networks(width: int) -> None:
     logits_BTC = build_model(Network(), 5).eval()(torch.zeros(1, 1, 64, width), None)
     assert logits_BTC.shape == (1, num_steps(width), 5)
+
+
+@pytest.mark.parametrize("img_height", [32, 64])
+def test_widths_are_known_from_sizes_alone(img_height: int) -> None:
+    sides = [1, 2, 3, 7, 16, 57, 63, 64, 65, 137, 155, 600]
+    sizes = [(width, height) for width in sides for height in sides]
+    patches = [np.zeros((height, width), np.uint8) for width, height in sizes]
+    widths, heights = np.array(sizes).T
+    fitted = [fit(patch, img_height).shape[1] for patch in patches]
+    assert fitted_widths(widths, heights, img_height).tolist() == fitted
+    assert reader_widths(widths, heights, img_height).tolist() == [reader_width(patch, img_height) for patch in patches]

@@ -9,9 +9,13 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from ocr.config import Config
 from ocr.shards import Sample, write_shard
+from ocr.weights import charset_of
+from trainer.distributed import Process
+from trainer.recipe import Recipe
 
 Text = str
 
@@ -78,3 +82,11 @@ def config(numbers: Path) -> Config:
 
 def changed(config: Config, **values: object) -> Config:
     return msgspec.structs.replace(config, **values)
+
+
+def process(rank: int = 0, num_ranks: int = 1) -> Process:
+    return Process(rank, num_ranks, torch.device("cpu"))
+
+
+def recipe(config: Config) -> Recipe:
+    return Recipe(config, charset_of(config.character))

@@ -24,7 +24,9 @@ from trainer.checkpoint import (
     weights_of,
 )
 from trainer.optimizer import make_optimizer
+from trainer.order import Cursor, Position
 
+START = Position(1111, "these shards")
 ENGLISH = Path(model_dir()) / "english_g2.pth"
 
 
@@ -131,11 +133,12 @@ def test_features_can_be_taken_from_another_architecture(config: Config, tmp_pat
 def test_a_checkpoint_of_before_a_key_existed_goes_on(config: Config, tmp_path: Path) -> None:
     model = build_model(Network(), 97)
     optimizer = make_optimizer(model, config)
-    save_checkpoint(tmp_path, config, weights_of(model, config, charset_of("english_g2")), optimizer, Progress(1))
+    weights, position = weights_of(model, config, charset_of("english_g2")), Position(1, "")
+    save_checkpoint(tmp_path, config, weights, optimizer, Progress(1), position)
     content = torch.load(tmp_path / LAST_NAME, weights_only=True)
     del content["config"]["num_fiducial"], content["weights"]["network"]["num_fiducial"]
     torch.save(content, tmp_path / LAST_NAME)
-    assert resume(tmp_path, config, model, optimizer).iteration == 1
+    assert resume(tmp_path, config, model, optimizer, position)[0].iteration == 1
     assert read_weights(tmp_path / LAST_NAME).network == Network()
 
 
@@ -146,11 +149,13 @@ def test_a_checkpoint_gives_back_what_it_took(config: Config, tmp_path: Path) ->
     optimizer = make_optimizer(model, config)
     torch.autograd.backward(model(torch.randn(2, 1, 64, 64), None).sum())
     optimizer.step()
-    save_checkpoint(tmp_path, config, weights_of(model, config, charset), optimizer, Progress(7, 90.0, 0.9, 12.5))
+    position = Position(config.seed, "these shards", (Cursor(2, 3),))
+    progress = Progress(7, 90.0, 0.9, 12.5)
+    save_checkpoint(tmp_path, config, weights_of(model, config, charset), optimizer, progress, position)
 
     again = build_model(Network(64, 1, 16, 8), charset.num_classes)
     again_optimizer = make_optimizer(again, config)
-    assert resume(tmp_path, config, again, again_optimizer) == Progress(7, 90.0, 0.9, 12.5)
+    assert resume(tmp_path, config, again, again_optimizer, START) == (progress, position)
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
     moments, again_moments = (o.state_dict()["state"][0]["exp_avg"] for o in (optimizer, again_optimizer))
     assert torch.equal(moments, again_moments)
@@ -168,14 +173,25 @@ def test_a_folder_of_another_run_is_refused(
 ) -> None:
     model = build_model(Network(), 97)
     optimizer = make_optimizer(model, config)
-    save_checkpoint(tmp_path, config, weights_of(model, config, charset_of("english_g2")), optimizer, Progress(1))
+    weights = weights_of(model, config, charset_of("english_g2"))
+    save_checkpoint(tmp_path, config, weights, optimizer, Progress(1), START)
     with pytest.raises(UsageError, match=message):
-        resume(tmp_path, changed(config, **values), model, optimizer)
-    assert resume(tmp_path, changed(config, n_iter=99, workers=3), model, optimizer).iteration == 1
+        resume(tmp_path, changed(config, **values), model, optimizer, START)
+    moved = changed(config, n_iter=99, workers=3, train_data="elsewhere")
+    assert resume(tmp_path, moved, model, optimizer, START)[0].iteration == 1
+
+
+def test_other_data_are_refused(config: Config, tmp_path: Path) -> None:
+    model = build_model(Network(), 97)
+    optimizer = make_optimizer(model, config)
+    weights = weights_of(model, config, charset_of("english_g2"))
+    save_checkpoint(tmp_path, config, weights, optimizer, Progress(1), START)
+    with pytest.raises(UsageError, match=f"its run reads other training samples than {config.train_data} holds now"):
+        resume(tmp_path, config, model, optimizer, Position(config.seed, "other shards"))
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(config: Config, tmp_path: Path) -> None:
     model = build_model(Network(), 97)
     (tmp_path / LAST_NAME).write_bytes(ENGLISH.read_bytes())
     with pytest.raises(DataError, match="last.pth: not a checkpoint"):
-        resume(tmp_path, config, model, make_optimizer(model, config))
+        resume(tmp_path, config, model, make_optimizer(model, config), START)

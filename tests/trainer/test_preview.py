@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ocr.config import Config
 from ocr.errors import run_command
@@ -16,8 +16,8 @@ from ocr.index import index_path
 from ocr.patch import fit, reader_width
 from ocr.shards import write_shard
 from tests.trainer.conftest import changed, drawn, sample
-from trainer.augment import augment, augmentation_of
-from trainer.preview import columns_of, contact_sheet, draw_samples, korean_font, main, pictures_of
+from trainer.augment import augment, augmentation_of, number_of
+from trainer.preview import columns_of, contact_sheet, draw_samples, main, pictures_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,10 +68,12 @@ def test_bad_input_ends_in_one_line(
 def test_samples_are_drawn_by_the_seed_and_come_from_all_shards(config: Config) -> None:
     shards = shards_of(config)
     samples = draw_samples(shards, 30, config)
-    assert [each.number for each in samples] == sorted({each.number for each in samples})
-    assert {each.number // 30 for each in samples} == {0, 1, 2}
-    assert [each.number for each in draw_samples(shards, 30, config)] == [each.number for each in samples]
-    assert [each.number for each in draw_samples(shards, 30, changed(config, seed=2))] != [s.number for s in samples]
+    numbers = [int(each.key.removeprefix("word-")) for each in samples]
+    assert numbers == sorted(set(numbers))
+    assert {number // 30 for number in numbers} == {0, 1, 2}
+    keys = [each.key for each in samples]
+    assert [each.key for each in draw_samples(shards, 30, config)] == keys
+    assert [each.key for each in draw_samples(shards, 30, changed(config, seed=2))] != keys
     assert len(draw_samples(shards, 1_000, config)) == 90
     index_path(shards[0]).rename(index_path(shards[0]).with_suffix(".away"))
     try:
@@ -90,7 +92,7 @@ def test_the_last_columns_are_what_augment_makes_padded_as_the_reader_pads(confi
         assert len(pictures) == len(columns_of(config))
         assert np.array_equal(pictures[0], fit(each.patch))
         for epoch, picture in enumerate(pictures[-3:]):
-            expected = fit(augment(each.patch, strengths, config.seed, each.number, epoch))
+            expected = fit(augment(each.patch, strengths, config.seed, number_of(each.key), epoch))
             assert np.array_equal(picture[:, : expected.shape[1]], expected)
             assert picture.shape[1] == reader_width(each.patch)
 
@@ -109,12 +111,3 @@ def test_very_wide_and_very_small_patches_fit_the_sheet(config: Config, tmp_path
     )
     sheet = contact_sheet(draw_samples([tmp_path / "000000.tar"], 3, config), config)
     assert sheet.width < 5_000
-
-
-def test_the_font_has_hangul() -> None:
-    def picture(text: str) -> bytes:
-        image = Image.new("L", (40, 40))
-        ImageDraw.Draw(image).text((0, 0), text, 255, korean_font(24))
-        return image.tobytes()
-
-    assert len({picture(character) for character in "가나를㎡"}) == 4

@@ -1,0 +1,206 @@
+"""The first stage of the pipeline where shards have indexes: samples in the planned order, one pread each."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from ocr.errors import DataError
+from ocr.index import BLOCK
+from trainer.distributed import Process
+from trainer.order import Cursor, Order, batches, interleaved, rounded_up, share
+from trainer.plan import Plan, other_size
+
+MAX_OPEN_SHARDS = 64  # descriptors a worker keeps open
+REGION_BYTES = 1 << 20  # what the system is told to read ahead: about a slice
+MAX_REGIONS = 4_096
+WIDEST_BATCH = 640  # validation batches wider than this get smaller, so that their memory does not grow
+
+BAD = "damaged"
+
+
+class PlannedBatch(NamedTuple):
+    """One rank's part of a batch, before it is read.
+
+    `size` is its number of samples, at least one, and `members`, (size, 2), says which: (source, sample). `weight` is
+    its number of samples over an even share's, 0 for a part that only keeps the ranks in step. `cursors` lie behind the
+    batch, one for each source. `fates` counts what plain tars were found to hold since the last batch; indexes tell it
+    beforehand.
+    """
+
+    number: int
+    size: int
+    members: np.ndarray
+    width: int
+    weight: float
+    cursors: tuple[Cursor, ...]
+    fates: dict[str, int]
+
+
+class Reader(NamedTuple):
+    """Who reads: loader worker `worker` of `num_workers` in rank `rank` of `num_ranks`."""
+
+    rank: int
+    num_ranks: int
+    worker: int
+    num_workers: int
+
+
+def this_reader(process: Process) -> Reader:
+    """To be asked inside the loader worker."""
+    info = torch.utils.data.get_worker_info()
+    worker, num_workers = (info.id, info.num_workers) if info else (0, 1)
+    return Reader(process.rank, process.num_ranks, worker, num_workers)
+
+
+def training_plan(orders: Sequence[Order], cursors: Sequence[Cursor], reader: Reader) -> Iterator[PlannedBatch]:
+    """What a reader reads of the batches from `cursors` on, without an end: its rank's part, its worker's turn.
+
+    A batch is as wide as its widest sample over all ranks, so that what the network is shown does not depend on how
+    many they are.
+    """
+    mixture = zip(*map(batches, orders, cursors), strict=True)
+    for number, parts in islice(enumerate(mixture), reader.worker, None, reader.num_workers):
+        width = max(int(order.width[samples].max()) for order, (samples, _) in zip(orders, parts, strict=True))
+        whole = interleaved([samples for samples, _ in parts])
+        mine = whole[share(len(whole), reader.rank, reader.num_ranks)]
+        members = mine if len(mine) else whole[:1]
+        yield PlannedBatch(
+            number,
+            len(members),
+            members,
+            rounded_up(width),
+            len(mine) * reader.num_ranks / len(whole),
+            tuple(cursor for _, cursor in parts),
+            {},
+        )
+
+
+def validation_plan(plan: Plan, batch_size: int, reader: Reader) -> Iterator[PlannedBatch]:
+    """A reader's validation batches: each is read as a whole by one rank, so its figures depend on no other.
+
+    A batch holds samples that the Reader pads to the same width. Every rank is given as many batches; what is missing
+    in the last round is filled with batches of weight 0.
+    """
+    whole = same_width_batches(plan.width, batch_size)
+    rounds = -(-len(whole) // reader.num_ranks)
+    for step in range(reader.worker, rounds, reader.num_workers):
+        number = step * reader.num_ranks + reader.rank
+        samples = whole[number % len(whole)]
+        members = np.stack((np.zeros_like(samples), samples), axis=1)
+        weight = float(number < len(whole))
+        yield PlannedBatch(number, len(members), members, int(plan.width[samples[0]]), weight, (), {})
+
+
+def same_width_batches(width: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """All samples, by rising width, in batches of at most `batch_size` that have one width."""
+    by_width = np.argsort(width, kind="stable")
+    borders = np.flatnonzero(np.diff(width[by_width])) + 1
+    found = []
+    for samples in np.split(by_width, borders) if len(width) else []:
+        size = max(1, batch_size * WIDEST_BATCH // max(int(width[samples[0]]), WIDEST_BATCH))
+        found += [samples[start : start + size] for start in range(0, len(samples), size)]
+    return found
+
+
+def indexed_samples(
+    planned: Iterator[PlannedBatch], plans: Sequence[Plan], count_bad: bool
+) -> Iterator[dict[str, Any]]:
+    """The samples of planned batches.
+
+    {"__key__", "__url__", "patch": bytes, "text", "trained", "epoch", "batch": PlannedBatch, "bad"}. A sample that
+    cannot be read is a DataError that names shard and key. With `count_bad` it is named on stderr and passed on, `bad`
+    and without a patch.
+    """
+    shards = OpenShards()
+    for batch in planned:
+        for source, plan in enumerate(plans):
+            epoch = batch.cursors[source].epoch if batch.cursors else 0
+            samples = batch.members[batch.members[:, 0] == source, 1]
+            described = zip(plan.places(samples), plan.texts(samples), plan.trained[samples].tolist(), strict=True)
+            for (shard, *place), text, trained in described:
+                path = plan.shards[shard]
+                key, patch, fault = shards.read(path, plan.tar_bytes[shard], *place)
+                if fault:
+                    name_bad(path, key, fault, count_bad)
+                yield {
+                    "__key__": key,
+                    "__url__": path,
+                    "patch": patch,
+                    "text": text,
+                    "trained": trained,
+                    "epoch": epoch,
+                    "batch": batch,
+                    "bad": bool(fault),
+                }
+
+
+def name_bad(shard: object, key: str, fault: str, count_bad: bool) -> None:
+    """Raise a DataError for a damaged sample, or say so on stderr."""
+    if not count_bad:
+        raise DataError(f"{shard}: {key}: {fault}; build the shard again, or set on_bad_sample: count")
+    print(f"left out: {shard}: {key}: {fault}", file=sys.stderr, flush=True)
+
+
+class OpenShards:
+    """Shards that one process reads, opened when they are needed and held to the size their index says."""
+
+    def __init__(self) -> None:
+        self.descriptors: OrderedDict[Path, int] = OrderedDict()
+        self.regions: set[tuple[int, int]] = set()
+
+    def read(self, path: Path, tar_bytes: int, offset: int, num_bytes: int, crc: int) -> tuple[str, bytes, str]:
+        """(key, patch, what is wrong with it or ""); one pread for the header before the patch and the patch."""
+        descriptor = self.descriptor(path, tar_bytes)
+        self.read_ahead(descriptor, offset)
+        content = os.pread(descriptor, BLOCK + num_bytes, offset - BLOCK)
+        patch = content[BLOCK:]
+        if len(patch) != num_bytes:
+            return key_of(content), b"", "its patch is cut off"
+        if zlib.crc32(patch) != crc:
+            return key_of(content), b"", "its patch is not the one in the index (checksum)"
+        return key_of(content), patch, ""
+
+    def descriptor(self, path: Path, tar_bytes: int) -> int:
+        descriptor = self.descriptors.get(path)
+        if descriptor is not None:
+            self.descriptors.move_to_end(path)
+            return descriptor
+        if len(self.descriptors) == MAX_OPEN_SHARDS:
+            os.close(self.descriptors.popitem(last=False)[1])
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be opened any more ({error.strerror}); was it moved?") from error
+        self.descriptors[path] = descriptor
+        if (num_bytes := os.fstat(descriptor).st_size) != tar_bytes:
+            raise DataError(other_size(path, num_bytes, tar_bytes))
+        return descriptor
+
+    def read_ahead(self, descriptor: int, offset: int) -> None:
+        """Tell the system, once, that the samples around this one are wanted soon: their slice is in the window.
+
+        Samples come in random order, so it would not guess. From a cold page cache this is a quarter faster.
+        """
+        region = (descriptor, offset // REGION_BYTES)
+        if region in self.regions or not hasattr(os, "posix_fadvise"):
+            return
+        if len(self.regions) == MAX_REGIONS:
+            self.regions.clear()
+        self.regions.add(region)
+        os.posix_fadvise(descriptor, region[1] * REGION_BYTES, REGION_BYTES, os.POSIX_FADV_WILLNEED)
+
+
+def key_of(header: bytes) -> str:
+    """WebDataset's key of a member, from its tar header: the name up to the first dot of its base."""
+    folder, slash, base = str(header[: header.find(b"\0", 0, 100)], "utf-8", "replace").rpartition("/")
+    return folder + slash + base.partition(".")[0]
