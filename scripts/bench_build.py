@@ -143,7 +143,7 @@ def describe(pages: Sequence[DrawnPage]) -> str:
 def watch(dataset: Path, work: Path, num_pages: int) -> Watched:
     out = work / "out"
     manifest, usage = build(dataset, work, 2, num_pages, look_at=out)
-    say(f"{num_pages:,} pages: {usage.seconds:.1f} s, {usage.peak_bytes / MEGABYTE:.0f} MB of memory")
+    say(f"{num_pages:,} pages: {usage.seconds:.1f} s, {usage.seen.worker_bytes / MEGABYTE:.0f} MB a worker")
     return Watched(num_pages, sum(shard.num_bytes for shard in manifest.shards), usage)
 
 
@@ -211,13 +211,15 @@ def print_paces(rounds: Sequence[Round]) -> None:
 
 
 def print_watched(watched: Sequence[Watched]) -> None:
-    print(f"\n{'2 workers: pages':>18}{'shards':>12}{'OUT at most':>14}{'memory of the largest process':>32}")
+    print(f"\n{'':21}{'disk, MB':^24}{'memory, MB':^24}")
+    print(f"{'2 workers: pages':21}{'shards':>10}{'OUT at most':>14}{'a worker':>10}{'the command':>14}")
     for each in watched:
-        usage = each.usage
-        sizes = f"{each.shard_bytes / MEGABYTE:>9,.0f} MB{usage.disk.out_bytes / MEGABYTE:>11,.0f} MB"
-        print(f"{each.num_pages:18,}{sizes}{usage.peak_bytes / MEGABYTE:>29,.0f} MB")
-    temp_bytes = max(each.usage.disk.temp_bytes for each in watched)
-    elsewhere = {path for each in watched if each.usage.disk for path in each.usage.disk.elsewhere}
+        seen = each.usage.seen
+        sizes = (each.shard_bytes, seen.out_bytes, seen.worker_bytes, seen.command_bytes)
+        shards, out, worker, command = (f"{size / MEGABYTE:,.0f}" for size in sizes)
+        print(f"{each.num_pages:<21,}{shards:>10}{out:>14}{worker:>10}{command:>14}")
+    temp_bytes = max(each.usage.seen.temp_bytes for each in watched)
+    elsewhere = {path for each in watched for path in each.usage.seen.elsewhere}
     print(f"outside OUT: {temp_bytes} bytes in the temporary folder, open for writing: {elsewhere or 'nothing'}")
 
 

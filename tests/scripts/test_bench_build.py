@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bench.commands import timed
-from bench.disk import written_files
+from bench.watch import written_files
 from bench_build import FLOOR_OF, LEAN, UNZIP, Sizes, measure, print_result
 
 from ocr.errors import DataError
@@ -24,9 +24,9 @@ def test_all_contenders_run_and_the_tables_are_printed(tmp_path: Path, capsys: p
     assert paces.keys() == {UNZIP, LEAN, *FLOOR_OF, *FLOOR_OF.values()}
     assert all(pace.pages_a_second > 0 and pace.cpu_milliseconds > 0 for pace in paces.values())
     for watched in result.watched:
-        assert watched.usage.peak_bytes > 50e6
-        assert watched.usage.disk.elsewhere == set()
-        assert watched.usage.disk.temp_bytes == 0
+        assert watched.usage.seen.command_bytes > 30e6
+        assert watched.usage.seen.elsewhere == set()
+        assert watched.usage.seen.temp_bytes == 0
     capsys.readouterr()
     print_result(result)
     printed = capsys.readouterr().out
