@@ -90,7 +90,7 @@ def comparisons(logits: torch.Tensor, charset: Charset, plain_rows: int) -> list
             {"plain loop": lambda: [plain_greedy(row, charset) for row in rows]},
         ),
         ("beams", lambda: [text for text, _ in read_logits(logits, charset, BeamSearch(WIDTH))], loops),
-        ("beams, no row skipped as sure", beams(BeamSearch(WIDTH)), loops),
+        ("beams, all rows searched", beams(BeamSearch(WIDTH, lexicon=frozenset({"-"}))), loops),
         ("beams and language model", beams(language), {}),
     ]
 
