@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.charset import BLANK
+from ocr.charset import BLANK, written_frames
 from ocr.language_model import LanguageModel
 
 MIN_PROB = 1e-3  # a beam does not grow by a character less likely than this,
@@ -85,9 +85,39 @@ Candidates = list[tuple[list[int], float]]
 
 
 def search_ctc(logits_BTC: torch.Tensor, beam: BeamSearch) -> list[Candidates]:
-    """The best texts of each row by log P(text | image) + the language model's bonus; all with a lexicon, else one."""
-    log_probs_BTC, longest_first, num_rows_T = without_repeats(logits_BTC)
-    frames = frames_of(log_probs_BTC)
+    """The best texts of each row by log P(text | image) + the language model's bonus; all with a lexicon, else one.
+
+    Where the language has no say, a row is not searched whose best alignment has more than half of all probability:
+    its text cannot be beaten. The score is then that alignment's.
+    """
+    log_probs_BTC = logits_BTC.float().log_softmax(dim=2).cpu()
+    classes_BT, best_BT = likeliest(log_probs_BTC), log_probs_BTC.amax(dim=2).numpy()
+    scores_B = best_BT.sum(axis=1)
+    searched_B = (scores_B <= np.log(0.5)) | (beam.language_model is not None) | bool(beam.lexicon)
+    candidates: list[Candidates] = []
+    for classes, written, score in zip(classes_BT, written_frames(classes_BT), scores_B.tolist(), strict=True):
+        candidates.append([(classes[written].tolist(), score)])
+    if searched_B.any():
+        rows = np.flatnonzero(searched_B)
+        found = search(log_probs_BTC[rows], classes_BT[rows], best_BT[rows], beam)
+        for row, of_row in zip(rows, found, strict=True):
+            candidates[row] = of_row
+    return candidates
+
+
+def likeliest(logits_BTC: torch.Tensor) -> np.ndarray:
+    """The best class of each frame, (B, T)."""
+    if logits_BTC.device.type == "cpu":
+        return np.asarray(logits_BTC.numpy().argmax(axis=2))  # several times as quick as torch's
+    return logits_BTC.argmax(dim=2).cpu().numpy()
+
+
+def search(
+    log_probs_BTC: torch.Tensor, classes_BT: np.ndarray, best_BT: np.ndarray, beam: BeamSearch
+) -> list[Candidates]:
+    """`search_ctc` of rows whose likeliest classes and their log probabilities are known."""
+    longest_first, frames_BT, num_rows_T = without_repeats(classes_BT, best_BT)
+    frames = frames_of(log_probs_BTC[torch.from_numpy(longest_first)[:, None], torch.from_numpy(frames_BT)])
     beams = first_beams(len(log_probs_BTC), beam)
     sources = np.tile(np.arange(beam.width), (len(num_rows_T), len(log_probs_BTC), 1))
     grown_by = np.full_like(sources, BLANK)
@@ -102,24 +132,21 @@ def search_ctc(logits_BTC: torch.Tensor, beam: BeamSearch) -> list[Candidates]:
     return [found[place] for place in np.argsort(longest_first)]
 
 
-def without_repeats(logits_BTC: torch.Tensor) -> tuple[torch.Tensor, np.ndarray, list[int]]:
-    """(log probabilities of the frames that differ from the one before, the rows they are of, rows at each frame).
+def without_repeats(classes_BT: np.ndarray, best_BT: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """(rows, those with most frames first; the frames of each that differ from the one before; how many rows have a
+    first, a second, … such frame).
 
     A frame that is as sure of its class as `MIN_PROB` allows, and of the same class as the one before, changes no
-    text: most frames are such blanks. Rows with more frames stand before rows with fewer.
+    text: most frames are such blanks. Behind a row's last frame stand others, which nobody looks at.
     """
-    logits_BTC = logits_BTC.float().cpu()
-    norms_BT, best = logits_BTC.logsumexp(dim=2), logits_BTC.max(dim=2)
-    sure_BT = best.values - norms_BT >= np.log1p(-MIN_PROB)
-    kept_BT = torch.ones_like(sure_BT)
-    kept_BT[:, 1:] = ~(sure_BT[:, 1:] & sure_BT[:, :-1] & (best.indices[:, 1:] == best.indices[:, :-1]))
-    num_frames_B = kept_BT.sum(dim=1)
-    num_frames = int(num_frames_B.max())
-    rows_B = num_frames_B.argsort(descending=True, stable=True)
-    frames_BT = kept_BT[rows_B].int().argsort(dim=1, descending=True, stable=True)[:, :num_frames]
-    here = rows_B[:, None], frames_BT
-    num_rows_T = (num_frames_B[:, None] > torch.arange(num_frames)).sum(dim=0).tolist()
-    return logits_BTC[here].sub_(norms_BT[here].unsqueeze(2)), rows_B.numpy(), num_rows_T
+    sure_BT = best_BT >= np.log1p(-MIN_PROB)
+    kept_BT = np.ones_like(sure_BT)
+    kept_BT[:, 1:] = ~(sure_BT[:, 1:] & sure_BT[:, :-1] & (classes_BT[:, 1:] == classes_BT[:, :-1]))
+    num_frames_B = kept_BT.sum(axis=1)
+    rows_B = np.argsort(-num_frames_B, kind="stable")
+    frames_BT = np.argsort(~kept_BT[rows_B], axis=1, kind="stable")[:, : num_frames_B.max()]
+    num_rows_T = (num_frames_B[:, None] > np.arange(frames_BT.shape[1])).sum(axis=0)
+    return rows_B, frames_BT, num_rows_T.tolist()
 
 
 def frames_of(log_probs_BTC: torch.Tensor) -> Frames:

@@ -63,11 +63,18 @@ class Charset:
         return "".join(self.characters[index - 1] for index in classes)
 
     def decode_greedy(self, classes_BT: np.ndarray) -> list[str]:
-        """Best-path CTC decoding of the arg max classes, int (B, T): collapse repeats, then drop blanks."""
-        repeated = np.zeros(classes_BT.shape, dtype=bool)
-        repeated[:, 1:] = classes_BT[:, 1:] == classes_BT[:, :-1]
-        kept_BT = (classes_BT != BLANK) & ~repeated
-        return [self.decode(row[kept].tolist()) for row, kept in zip(classes_BT, kept_BT, strict=True)]
+        """Best-path CTC decoding of the arg max classes, int (B, T)."""
+        kept_BT = written_frames(classes_BT)
+        text = self.decode(classes_BT[kept_BT].tolist())
+        ends = kept_BT.sum(axis=1).cumsum().tolist()
+        return [text[start:end] for start, end in pairwise([0, *ends])]
+
+
+def written_frames(classes_BT: np.ndarray) -> np.ndarray:
+    """Where CTC writes a character, bool (B, T): not where a class repeats the one before, and not at blanks."""
+    written_BT = classes_BT != BLANK
+    written_BT[:, 1:] &= classes_BT[:, 1:] != classes_BT[:, :-1]
+    return np.asarray(written_BT)
 
 
 def num_ctc_steps(text: str) -> int:

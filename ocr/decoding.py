@@ -10,7 +10,7 @@ import torch
 
 from ocr.architectures import Attention, RecognitionNetwork
 from ocr.attention_search import search_attention
-from ocr.beam_search import BeamSearch, Candidates, search_ctc
+from ocr.beam_search import BeamSearch, Candidates, likeliest, search_ctc
 from ocr.charset import BLANK, Charset
 from ocr.config import Config
 from ocr.errors import UsageError
@@ -50,15 +50,10 @@ def read_logits(logits_BTC: torch.Tensor, charset: Charset, beam: BeamSearch | N
     readings = decode_greedy(logits_BTC, charset)
     if beam is None:
         return readings
-    unsure = list(range(len(readings)))
-    if beam.language_model is None and not beam.lexicon:
-        # An alignment with more than half of all probability makes its text the likeliest: nothing is left to search.
-        best_B = (logits_BTC.max(dim=2).values - logits_BTC.logsumexp(dim=2)).float().sum(dim=1)
-        unsure = torch.nonzero(best_B <= np.log(0.5)).flatten().tolist()
-    if unsure:
-        for index, candidates in zip(unsure, search_ctc(logits_BTC[unsure], beam), strict=True):
-            readings[index] = (chosen_text(candidates, charset, beam), readings[index][1])
-    return readings
+    return [
+        (chosen_text(candidates, charset, beam), confidence)
+        for candidates, (_, confidence) in zip(search_ctc(logits_BTC, beam), readings, strict=True)
+    ]
 
 
 def beam_of(config: Config, charset: Charset) -> BeamSearch | None:
@@ -102,10 +97,12 @@ def decode_greedy(logits_BTC: torch.Tensor, charset: Charset) -> list[Reading]:
     Confidence: the product p of the largest probability of each frame that is not blank, to the power 2 / sqrt(n) for
     n such frames (EasyOCR's `custom_mean`); 0 where all frames are blank. It depends on the length: not a probability.
     """
-    best = logits_BTC.float().softmax(dim=2).max(dim=2)
-    classes_BT, probabilities_BT = best.indices.cpu().numpy(), best.values.cpu().numpy()
-    read_BT = classes_BT != BLANK
-    products_B = np.where(read_BT, probabilities_BT, 1.0).prod(axis=1)
-    numbers_B = read_BT.sum(axis=1)
+    classes_BT = likeliest(logits_BTC)
+    rows, frames = np.nonzero(classes_BT != BLANK)
+    read_NC = logits_BTC[torch.from_numpy(rows), torch.from_numpy(frames)].float()  # most frames are blank
+    log_probs_N = (read_NC.amax(dim=1) - read_NC.logsumexp(dim=1)).double().cpu().numpy()
+    sums_B = np.bincount(rows, log_probs_N, minlength=len(classes_BT))
+    numbers_B = np.bincount(rows, minlength=len(classes_BT))
+    products_B = np.exp(sums_B).astype(np.float32).astype(np.float64)  # of a long line it may be 0, as EasyOCR's
     confidences_B = np.where(numbers_B > 0, products_B ** (2.0 / np.sqrt(np.maximum(numbers_B, 1))), 0.0)
     return list(zip(charset.decode_greedy(classes_BT), confidences_B.tolist(), strict=True))

