@@ -141,7 +141,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
             partial(all_shards, shards.urls),
             partial(tar_samples, num_samples=shards.num_samples),
             partial(every_nth, process=process),
-            partial(same_widths, recipe=recipe),
+            partial(same_widths, recipe=recipe.for_validation()),
         ]
     batches = loaded(stages, recipe, process)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
