@@ -147,7 +147,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
             partial(all_shards, shards.urls),
             partial(tar_samples, num_samples=shards.num_samples),
             partial(every_nth, process=process),
-            partial(same_widths, recipe=recipe),
+            partial(same_widths, recipe=recipe.for_validation()),
         ]
     batches = loaded(stages, recipe, process, Augmentation())
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
@@ -194,11 +194,11 @@ def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) ->
     """
     num_bad, num_read = 0, 0
     for batch in batches:
-        num_bad += batch.fates.get(BAD, 0)
-        num_read += len(batch.keys)
+        bad = batch.fates.get(BAD, 0)
+        num_bad, num_read = num_bad + bad, num_read + len(batch.keys) + bad
         if num_bad > config.max_bad_ratio * max(num_samples, num_read):
             raise DataError(
-                f"{num_bad:,} of {num_read + num_bad:,} samples are damaged, more than max_bad_ratio: "
+                f"{num_bad:,} of {num_read:,} samples are damaged, more than max_bad_ratio: "
                 f"{config.max_bad_ratio} allows; build the shards named above again"
             )
         yield batch
@@ -285,7 +285,7 @@ def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) 
         number=planned.number,
         weight=planned.weight * len(keys) / planned.size,
         cursors=planned.cursors,
-        fates=planned.fates | ({BAD: num_bad} if num_bad else {}),
+        fates=planned.fates | ({BAD: num_bad} if num_bad and planned.weight else {}),
     )
 
 

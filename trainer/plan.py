@@ -76,8 +76,7 @@ def hopeless(fates: dict[str, int]) -> str:
 
 def plan_validation(shards: Sequence[Path], recipe: Recipe) -> Plan:
     """Every sample that has a patch and a text, whether it can be trained on or not."""
-    whole = msgspec.structs.replace(recipe.config, total_data_usage_ratio=1.0)
-    recipe = msgspec.structs.replace(recipe, config=whole)
+    recipe = recipe.for_validation()
     return make_plan(shards, recipe, recipe.reader_widths, only_trained=False)
 
 

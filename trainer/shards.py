@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +35,8 @@ class Shards(msgspec.Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        return " ".join(plan.fingerprint for plan in self.plans) or "plain tars: " + " ".join(self.urls)
+        of_urls = hashlib.sha256(" ".join(self.urls).encode()).hexdigest()
+        return " ".join(plan.fingerprint for plan in self.plans) or f"plain tars {of_urls}"
 
     def __len__(self) -> int:
         return len(self.urls) + sum(len(plan.shards) for plan in self.plans)

@@ -20,7 +20,7 @@ from trainer.distributed import Process
 from trainer.order import Cursor, Order, batches, interleaved, rounded_up, share
 from trainer.plan import Plan, other_size
 
-MAX_OPEN_SHARDS = 64  # descriptors a worker keeps open
+MAX_OPEN_SHARDS = 400  # descriptors a worker keeps open; a window is drawn from 64 slices and more
 REGION_BYTES = 1 << 20  # what the system is told to read ahead: about a slice
 MAX_REGIONS = 4_096
 WIDEST_BATCH = 640  # validation batches wider than this get smaller, so that their memory does not grow

@@ -23,7 +23,7 @@ import numpy as np
 from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
 
 from ocr.errors import DataError
-from ocr.index import BLOCK, IMAGE_TYPES, Index, IndexRows
+from ocr.index import BLOCK, IMAGE_TYPES, TEXT_TYPES, Index, IndexRows
 from trainer.distributed import Process
 from trainer.order import WINDOW_BATCHES, Cursor, rounded_up, share
 from trainer.plan import broken_text, hopeless, readable
@@ -177,7 +177,7 @@ def as_planned(sample: Sample, trained: bool, batch: PlannedBatch) -> Sample:
         "__key__": sample["__key__"],
         "__url__": sample["__url__"],
         "patch": next(sample[name] for name in IMAGE_TYPES if name in sample),
-        "text": sample["txt"].decode(),
+        "text": next(sample[name] for name in TEXT_TYPES if name in sample).decode(),
         "trained": trained,
         "epoch": batch.number,  # a stream has none; a sample is to look different when it comes again
         "batch": batch,

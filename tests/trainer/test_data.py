@@ -210,10 +210,20 @@ def test_low_contrast_is_stretched_where_asked(tmp_path: Path, config: Config) -
     assert int(stretched.max()) - int(stretched.min()) > int(plain.max()) - int(plain.min())
 
 
-def test_more_shards_than_descriptors_are_read_all_the_same(tmp_path: Path, config: Config) -> None:
-    shards = number_shards(tmp_path, num_shards=70, samples_per_shard=2)
-    batches = first_batches(training(shards, config), changed(config, batch_size=20), 7)
-    assert sorted(key for batch in batches for key in batch.keys) == sorted(f"word-{index}" for index in range(140))
+def test_more_shards_than_descriptors_are_read_all_the_same(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.source.MAX_OPEN_SHARDS", 3)
+    shards = number_shards(tmp_path, num_shards=9, samples_per_shard=2)
+    batches = first_batches(training(shards, config), changed(config, batch_size=6), 3)
+    assert sorted(key for batch in batches for key in batch.keys) == sorted(f"word-{index}" for index in range(18))
+
+
+def test_ranks_count_a_damaged_sample_once(tmp_path: Path, config: Config) -> None:
+    shards = training([damaged_shard(tmp_path, 2, bad=[0])], config)
+    counted = changed(config, on_bad_sample="count", max_bad_ratio=1.0, batch_size=2)
+    parts = [first_batches(shards, counted, 1, rank, num_ranks=3)[0] for rank in range(3)]
+    assert sum(part.fates.get("damaged", 0) for part in parts) == 1
 
 
 # What happens to a shard between the plan and the moment a worker reads it.

@@ -97,10 +97,12 @@ def test_what_is_refused_is_counted_as_it_is_met(tmp_path: Path, config: Config)
         shard, [*(sample(f"a-{n}", text) for n, text in enumerate("123")), ("b", {"png": patch}), ("c", {"txt": b"1"})]
     )
     rules = changed(config, character="12", batch_size=2)
+    few = read_all(plain([str(shard)]), changed(rules, total_data_usage_ratio=1e-9))
     expected = {"used": 2, "character outside the alphabet": 1, "no text": 1, "no readable patch": 1}
     assert plan_validation([shard], recipe(rules)).fates == expected
     read = read_all(plain([str(shard)]), rules)
-    assert sum((Counter(batch.fates) for batch in read), Counter[str]()) == expected
+    for batches in (read, few):
+        assert sum((Counter(batch.fates) for batch in batches), Counter[str]()) == expected
     assert sorted(text for batch in read for text in batch.texts) == ["1", "2", "3"]
     (trained,) = first_batches(plain([str(shard)]), rules, 1)
     assert set(trained.fates) == set(expected)
