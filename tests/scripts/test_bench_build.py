@@ -22,7 +22,7 @@ def test_all_contenders_run_and_the_tables_are_printed(tmp_path: Path, capsys: p
     result = measure(tmp_path, sizes)
     (paces,) = result.rounds
     assert paces.keys() == {UNZIP, LEAN, *FLOOR_OF, *FLOOR_OF.values()}
-    assert all(pace.pages_a_second > 0 and pace.cpu_milliseconds > 0 for pace in paces.values())
+    assert all(pace.pages_a_second > 0 for pace in paces.values())
     for watched in result.watched:
         assert watched.usage.seen.command_bytes > 30e6
         assert watched.usage.seen.elsewhere == set()
