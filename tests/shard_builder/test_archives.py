@@ -72,8 +72,9 @@ def test_pieces_are_read_as_one_zip(tmp_path: Path, pieces: Mapping[str, bytes])
     from_tar = archive_of(write_tar(tmp_path / "download.tar", [(f"x/{name}", pieces[name]) for name in pieces]))
     name = next(iter(pieces)).rpartition(".")[0]
     assert (from_folder.path, from_tar.path) == (f"{tmp_path}/x/{name}", f"{tmp_path}/download.tar/x/{name}")
-    assert from_folder.name == f"{from_folder.path} ({len(pieces)} pieces)"
-    assert from_tar.name == f"{tmp_path}/download.tar: x/{name} ({len(pieces)} pieces)"
+    number = "1 piece" if len(pieces) == 1 else f"{len(pieces)} pieces"
+    assert from_folder.name == f"{from_folder.path} ({number})"
+    assert from_tar.name == f"{tmp_path}/download.tar: x/{name} ({number})"
     assert content_of(from_folder) == content_of(from_tar) == WHOLE
 
 

@@ -118,7 +118,9 @@ def test_a_killed_run_goes_on_with_another_number_of_workers_bit_for_bit(config:
     """Killed behind the checkpoint of iteration 2, in its third epoch; 7 iterations in all, as if it had not been."""
     small = changed(config, batch_size=64, val_period=2, n_iter=7, workers=2, **SMALL)
     whole = train(small, tmp_path / "whole", tmp_path / "EasyOCR")
-    killed = [sys.executable, "-c", KILLED, str(tmp_path / "mine.yaml"), str(tmp_path / "killed")]
+    # Sums over threads are rounded by their number, and another test may have changed this process's.
+    threads = str(torch.get_num_threads())
+    killed = [sys.executable, "-c", KILLED, str(tmp_path / "mine.yaml"), str(tmp_path / "killed"), threads]
     save_config(changed(small, workers=0), tmp_path / "mine.yaml")
     result = subprocess.run(killed, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == -signal.SIGKILL, result.stderr
@@ -135,6 +137,9 @@ from itertools import count
 from pathlib import Path
 from ocr.config import load_config
 from trainer import train
+import torch
+
+torch.set_num_threads(int(sys.argv[3]))
 
 def step(*arguments, step=train.step, iterations=count(1)):
     if next(iterations) == 4:
