@@ -123,8 +123,6 @@ def prepare(loader: Loader, patches: list[tuple[bytes, str]], work: Path) -> Non
 
 def run_apart(loader: Loader, workers: int, cold: bool, arguments: argparse.Namespace) -> Run:
     """One run in a process of its own."""
-    if cold:
-        forget(folder_of(loader, arguments))
     command = [sys.executable, __file__, "--one", loader.name, "--workers", str(workers)]
     for name in ("shards", "work", "batch_size", "seconds"):
         command += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
@@ -141,13 +139,12 @@ def measured(arguments: argparse.Namespace) -> Run:
     (workers,) = arguments.workers
     loader = next(loader for loader in LOADERS if loader.name == arguments.one)
     setup = Setup(arguments.shards, folder_of(loader, arguments), arguments.batch_size, workers)
-    batches, start, start_cpu = loader.read(setup), monotonic(), cpu_seconds()
+    batches = loader.read(setup)
+    next(batches)  # everything is imported
+    if arguments.cold:
+        forget(setup.folder)
+    start, start_cpu = monotonic(), cpu_seconds()
     first = next(batches)
-    if not first:  # it had something to look up that the others are told
-        if arguments.cold:
-            forget(setup.folder)
-        start, start_cpu = monotonic(), cpu_seconds()
-        first = next(batches)
     first_seconds, begin, samples = monotonic() - start, monotonic(), 0
     for size in batches:
         samples += size

@@ -44,7 +44,10 @@ class Setup(NamedTuple):
 
 
 class Loader(NamedTuple):
-    """`write` makes the files it reads from patches, None where it reads the shards; `read` gives batch sizes."""
+    """`write` makes the files it reads from patches, None where it reads the shards.
+
+    `read` gives a 0 once everything is imported, when the time to the first batch begins, and then batch sizes.
+    """
 
     name: str
     package: str
@@ -91,12 +94,13 @@ def read_ours(setup: Setup) -> Iterator[int]:
     )
     everything = "".join(sorted({character for _, text in patches_of(setup.shards) for character in text}))
     recipe = Recipe(config, Charset(everything))
-    yield 0  # the others know their alphabet beforehand: the time to the first batch starts here
+    yield 0
     for batch in training_batches(training_shards(recipe), recipe, Process(0, 1, torch.device("cpu"))):
         yield len(batch.texts)
 
 
 def read_webdataset(setup: Setup) -> Iterator[int]:
+    yield 0
     urls = [str(path.absolute()) for path in find_shards(str(setup.shards))]
     dataset = (
         wds.WebDataset(urls, shardshuffle=len(urls), seed=1)
@@ -147,6 +151,7 @@ class PngFiles(torch.utils.data.Dataset[Any]):
 def read_easyocr(setup: Setup) -> Iterator[int]:
     from easyocr.recognition import AlignCollate
 
+    yield 0
     align = AlignCollate(imgH=64, imgW=600, keep_ratio_with_pad=True)
     yield from sizes(loader_of(PngFiles(setup.folder), setup, partial(aligned, align=align)))
 
@@ -173,6 +178,7 @@ def read_mosaic(setup: Setup) -> Iterator[int]:
     from streaming import StreamingDataset
     from streaming.base.util import clean_stale_shared_memory
 
+    yield 0
     clean_stale_shared_memory()
     dataset = StreamingDataset(local=str(setup.folder), shuffle=True, batch_size=setup.batch_size)
     yield from sizes(
@@ -202,6 +208,7 @@ def litdata_items(part: tuple[Path, int, int]) -> Iterator[dict[str, Any]]:
 def read_litdata(setup: Setup) -> Iterator[int]:
     from litdata import StreamingDataLoader, StreamingDataset
 
+    yield 0
     dataset = StreamingDataset(str(setup.folder), shuffle=True)
     yield from sizes(
         StreamingDataLoader(dataset, batch_size=setup.batch_size, num_workers=setup.workers, collate_fn=collated)
@@ -238,6 +245,9 @@ class LmdbPatches(torch.utils.data.Dataset[Patch]):
 
 
 def read_lmdb(setup: Setup) -> Iterator[int]:
+    import lmdb  # noqa: F401
+
+    yield 0
     yield from sizes(loader_of(LmdbPatches(setup.folder), setup, collated))
 
 
