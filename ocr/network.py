@@ -7,7 +7,6 @@ from typing import Literal
 import msgspec
 
 from ocr.architectures import RecognitionNetwork
-from ocr.charset import num_ctc_steps
 from ocr.config import Config
 from ocr.patch import IMG_HEIGHT, Width, num_steps
 
@@ -36,11 +35,6 @@ class Network(msgspec.Struct, frozen=True):
     def num_steps(self, width: Width) -> Width:
         """Time steps T of the features for an input of `width` pixels, or of many."""
         return num_steps(width) + (0 if self.FeatureExtraction == "VGG" else 2)
-
-    def can_write(self, text: str, width: int) -> bool:
-        """Whether an input of `width` pixels has the time steps that `text` takes."""
-        steps = num_ctc_steps(text) if self.Prediction == "CTC" else len(text)
-        return steps <= self.num_steps(width)
 
 
 def network_of(config: Config) -> Network:

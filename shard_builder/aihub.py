@@ -1,4 +1,4 @@
-"""AI-Hub's label files: the only place that knows their JSON.
+"""AI-Hub's label files: the only file on the way from zips to shards that knows their JSON.
 
     {"images": [{"image.category": "인.허가", "image.width": 2525, "image.height": 3557, …}],
      "annotations": [{"id": 2, "annotation.text": "김", "annotation.bbox": [886, 273, 143, 137]}, …]}

@@ -6,12 +6,12 @@ Name FILE in the config's `language_model`, with `decode: beamsearch`, and valid
 from __future__ import annotations
 
 import argparse
-import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ocr.config import Config, load_config
+from ocr.config import Config, load_config, selected_folders
 from ocr.errors import DataError, UsageError, run_command
+from ocr.index import read_index, scan_tar
 from ocr.language_model import make_language_model, save_language_model
 from ocr.progress import progress
 from ocr.shards import find_shards
@@ -22,8 +22,8 @@ def write_language_model(config: Config, path: Path) -> str:
     """Make a language model of the texts that `train_data` holds; gives a line that says what it is."""
     if path.suffix != ".npz":
         raise UsageError(f"--out: {path} must end in .npz")
-    shards = find_shards(str(Path(config.train_data) / config.select_data))
-    texts = list(read_texts(shards))
+    folders = [Path(config.train_data) / name for name in selected_folders(config)]
+    texts = list(read_texts([shard for folder in folders for shard in find_shards(str(folder))]))
     if not config.sensitive:
         texts = [text.lower() for text in texts]
     model = make_language_model(texts, charset_of(config.character))
@@ -35,15 +35,12 @@ def write_language_model(config: Config, path: Path) -> str:
 
 
 def read_texts(shards: Sequence[Path]) -> Iterator[str]:
-    """Every text of some shards, in order; the patches are skipped, not read."""
+    """Every text of some shards, in order, from their indexes; a tar without one is read."""
     for shard in progress(shards, "texts", "shards"):
         try:
-            with tarfile.open(shard, "r:") as tar:
-                for member in tar:
-                    if member.name.endswith(".txt") and (file := tar.extractfile(member)):
-                        yield file.read().decode()
-        except (OSError, UnicodeDecodeError, tarfile.TarError) as error:
-            raise DataError(f"{shard}: the shard cannot be read ({error}); build it again") from error
+            yield from (read_index(shard) or scan_tar(shard)).texts()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
 
 
 def main() -> None:

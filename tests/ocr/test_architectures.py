@@ -141,14 +141,6 @@ def test_num_steps_is_the_networks(features: str, width: int) -> None:
         assert model.features(torch.zeros(1, 1, height, width)).shape[:2] == (1, made_of.num_steps(width))
 
 
-@pytest.mark.parametrize(
-    ("prediction", "text", "width", "possible"),
-    [("CTC", "11", 16, True), ("CTC", "111", 16, False), ("CTC", "123", 16, True), ("Attn", "111", 16, True)],
-)
-def test_what_fits_into_a_width(prediction: str, text: str, width: int, possible: bool) -> None:
-    assert network("None", "VGG", "None", prediction).can_write(text, width) == possible
-
-
 def test_a_new_spline_bends_nothing() -> None:
     """But for the half pixel at the edges by which the benchmark's grid and its sampling disagree."""
     rising = torch.linspace(-1, 1, 96).expand(1, 1, 32, 96)

@@ -10,7 +10,7 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.language_model import read_language_model
 from ocr.weights import charset_of
-from tests.trainer.conftest import SMALL, changed
+from tests.trainer.conftest import SMALL, changed, number_shards
 from trainer.language_model import read_texts, write_language_model
 from trainer.train import train
 
@@ -23,6 +23,13 @@ def test_it_knows_the_training_texts(config: Config, tmp_path: Path) -> None:
         [charset.encode(text) for text in ("123", "abc")]
     )
     assert number > word + 5
+
+
+def test_it_reads_the_texts_of_all_folders_that_are_selected(config: Config, tmp_path: Path) -> None:
+    for name in ("drawn", "real"):
+        number_shards(tmp_path / "training" / name, num_shards=1, samples_per_shard=7)
+    mixed = changed(config, train_data=str(tmp_path / "training"), select_data="drawn-real", batch_ratio="0.5-0.5")
+    assert "n-grams of 14 texts" in write_language_model(mixed, tmp_path / "numbers.npz")
 
 
 @pytest.mark.parametrize("prediction", ["CTC", "Attn"])
@@ -41,5 +48,5 @@ def test_mistakes_are_named(config: Config, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no shard"):
         write_language_model(changed(config, train_data=str(tmp_path)), tmp_path / "numbers.npz")
     (tmp_path / "000000.tar").write_bytes(b"x" * 700)
-    with pytest.raises(DataError, match=r"000000.tar: the shard cannot be read .*; build it again"):
+    with pytest.raises(DataError, match=r"000000\.tar: .*; build or fetch the tar again"):
         list(read_texts([tmp_path / "000000.tar"]))

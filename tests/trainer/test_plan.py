@@ -54,9 +54,10 @@ def test_what_is_refused_is_counted_by_reason(
     assert validation.trained.tolist() == [text in texts for text in texts_of(validation)]
 
 
-def test_fates_of_many_samples_are_those_of_each(config: Config) -> None:
-    """Against the rules for one text, written out."""
-    rules = recipe(changed(config, character="가나다abc ", batch_max_length=6))
+@pytest.mark.parametrize("prediction", ["CTC", "Attn"])
+def test_fates_of_many_samples_are_those_of_each(config: Config, prediction: str) -> None:
+    """Against the rules for one text, written out. An attention needs no blank between two equal characters."""
+    rules = recipe(changed(config, Prediction=prediction, character="가나다abc ", batch_max_length=6))
     order, rows = random.Random(5), IndexRows()
     texts = ["".join(order.choices("가나다abc 힣Z", k=order.randrange(9))) for _ in range(2_000)]
     for text in texts:
@@ -73,7 +74,8 @@ def test_fates_of_many_samples_are_those_of_each(config: Config) -> None:
             return "character outside the alphabet"
         if len(text) > 6:
             return "longer than batch_max_length"
-        return "too narrow for its text" if num_ctc_steps(text) > num_steps(width) else USED
+        steps = num_ctc_steps(text) if prediction == "CTC" else len(text)
+        return "too narrow for its text" if steps > num_steps(width) else USED
 
     assert found == [fate(text, width) for text, width in zip(texts, widths.tolist(), strict=True)]
     assert len(set(found)) == 5
