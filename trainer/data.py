@@ -28,6 +28,7 @@ from ocr.config import Config
 from ocr.errors import DataError
 from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
+from trainer.handover import Placed, Slots
 from trainer.order import Cursor
 from trainer.plan import Plan
 from trainer.recipe import Recipe
@@ -58,6 +59,7 @@ from trainer.tars import (
 # thread), OpenCV on one thread, and every descriptor is opened by the worker that reads it.
 START_METHOD = "fork" if sys.platform == "linux" else None
 NO_PIXEL = np.zeros((0, 0), np.uint8)
+NO_PATCHES = torch.zeros(0, dtype=torch.uint8)
 
 Planned = Callable[[Reader], Iterator[PlannedBatch]]
 """A reader's batches; computed in the loader worker that reads them."""
@@ -95,6 +97,11 @@ class Batch(NamedTuple):
     cursors: tuple[Cursor, ...]
     fates: dict[str, int]
 
+    def pinned(self) -> Batch:
+        """The same in memory that a GPU fetches from by itself."""
+        patches, targets, target_lengths = (tensor.pin_memory() for tensor in self[:3])
+        return self._replace(patches=patches, targets=targets, target_lengths=target_lengths)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A batch travels from its loader worker as arrays.
 
@@ -128,7 +135,7 @@ def training_batches(
             wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
             partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
         ]
-    batches = loaded(stages, recipe, process, augmentation_of(config))
+    batches = loaded(stages, recipe, process, augmentation_of(config) if config.augment else None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
@@ -149,7 +156,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
             partial(every_nth, process=process),
             partial(same_widths, recipe=recipe.for_validation()),
         ]
-    batches = loaded(stages, recipe, process, Augmentation())
+    batches = loaded(stages, recipe, process, None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
@@ -160,27 +167,44 @@ def planned_samples(
     return indexed_samples(planned(this_reader(process)), plans, count_bad=config.on_bad_sample == "count")
 
 
-def loaded(stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation) -> Iterator[Batch]:
+def loaded(
+    stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation | None
+) -> Iterator[Batch]:
     """Run a pipeline in loader workers; an error inside one ends the run with its own line."""
+    workers, pinned = recipe.config.workers, process.device.type == "cuda"
+    slots = Slots(workers) if workers and START_METHOD else None
     pipeline = wds.DataPipeline(
         *stages,
         wds.map(partial(to_example, recipe=recipe, augmentation=augmentation)),
         partial(to_batches, recipe=recipe),
+        *([partial(placed, slots=slots)] if slots else []),
         carry_errors,
     )
-    workers = recipe.config.workers
     loader = wds.WebLoader(
         pipeline,
         batch_size=None,
         collate_fn=as_it_is,  # the default walks through every list and makes lists of tuples
         num_workers=workers,
-        pin_memory=process.device.type == "cuda",
         multiprocessing_context=START_METHOD if workers else None,
     )
-    for batch in loader:
-        if isinstance(batch, Exception):
-            raise batch
-        yield batch
+    for item in loader:
+        if isinstance(item, Exception):
+            raise item
+        batch = taken(item, slots, pinned) if slots else item
+        yield batch.pinned() if pinned else batch
+
+
+def placed(batches: Iterable[Batch], slots: Slots) -> Iterator[tuple[Placed | np.ndarray, Batch]]:
+    """Hand the patches of each batch over by a slot (handover.py)."""
+    info = torch.utils.data.get_worker_info()
+    assert info, "slots are for loader workers"
+    for batch in batches:
+        yield slots.place(info.id, batch.patches.numpy()), batch._replace(patches=NO_PATCHES)
+
+
+def taken(item: tuple[Placed | np.ndarray, Batch], slots: Slots, pinned: bool) -> Batch:
+    place, batch = item
+    return batch._replace(patches=slots.take(place, pinned))
 
 
 def as_it_is(batch: Batch) -> Batch:
@@ -204,21 +228,23 @@ def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) ->
         yield batch
 
 
-def to_example(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation) -> Example:
+def to_example(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation | None) -> Example:
     text = recipe.text(sample["text"])
     classes = recipe.charset.encode(recipe.target(text)) if sample["trained"] else []
     patch = NO_PIXEL if sample["bad"] else fitted_patch(sample, recipe, augmentation)
     return Example(sample["__key__"], text, patch, classes, sample["batch"])
 
 
-def fitted_patch(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation) -> np.ndarray:
+def fitted_patch(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation | None) -> np.ndarray:
     config, width = recipe.config, sample["batch"].width
     decoded = decode_patch(sample["patch"], config.rgb)
     if decoded is not None:
-        varied = augment(decoded, augmentation, config.seed, number_of(sample["__key__"]), sample["epoch"])
-        for patch in (varied, decoded):  # another box may, though seldom, make a tall patch wider than its batch
-            if (fitted := recipe.patch(patch)).shape[1] <= width:
-                return fitted
+        if augmentation:
+            varied = augment(decoded, augmentation, config.seed, number_of(sample["__key__"]), sample["epoch"])
+            if (fitted := recipe.patch(varied)).shape[1] <= width:
+                return fitted  # another box may, though seldom, make a tall patch wider than its batch
+        if (fitted := recipe.patch(decoded)).shape[1] <= width:
+            return fitted
     fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
     name_bad(sample["__url__"], sample["__key__"], fault, config.on_bad_sample == "count")
     return NO_PIXEL
@@ -279,7 +305,7 @@ def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) 
     return Batch(
         patches=torch.from_numpy(patches[: max(1, len(keys))]),
         targets=padded(targets or [[]]),
-        target_lengths=torch.tensor([len(classes) for classes in targets or [[]]]),
+        target_lengths=torch.from_numpy(np.array([len(classes) for classes in targets or [[]]], np.int64)),
         keys=keys,
         texts=texts,
         number=planned.number,

@@ -45,7 +45,7 @@ class Recipe(msgspec.Struct, frozen=True):
         """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
         if not self.config.data_filtering_off:
             return text
-        return "".join(character for character in text if character in self.charset.class_of)
+        return "".join(filter(self.charset.class_of.__contains__, text))
 
     def patch(self, patch: np.ndarray) -> np.ndarray:
         """A patch at img_height: in its own shape with `PAD`, stretched to img_width without."""

@@ -158,12 +158,14 @@ class OpenShards:
         self.descriptors: OrderedDict[Path, int] = OrderedDict()
         self.regions: set[tuple[int, int]] = set()
 
-    def read(self, path: Path, tar_bytes: int, offset: int, num_bytes: int, crc: int) -> tuple[str, bytes, str]:
+    def read(
+        self, path: Path, tar_bytes: int, offset: int, num_bytes: int, crc: int
+    ) -> tuple[str, bytes | memoryview, str]:
         """(key, patch, what is wrong with it or ""); one pread for the header before the patch and the patch."""
         descriptor = self.descriptor(path, tar_bytes)
         self.read_ahead(descriptor, offset)
         content = os.pread(descriptor, BLOCK + num_bytes, offset - BLOCK)
-        patch = content[BLOCK:]
+        patch = memoryview(content)[BLOCK:]
         if len(patch) != num_bytes:
             return key_of(content), b"", "its patch is cut off"
         if zlib.crc32(patch) != crc:
