@@ -73,7 +73,8 @@ def evaluate(
         seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
     )
     write_report(report, page_rows(labels, sums, failed), out)
-    write_html(report, labels, readings, read_images(shards), out)
+    comparisons = {"finetuned − baseline": report.comparison} if report.comparison else {}
+    write_html(report, comparisons, labels, readings, read_images(shards), out)
     return report
 
 

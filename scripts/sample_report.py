@@ -57,7 +57,7 @@ def main() -> None:
     report, labels, readings, images = make_readings(drawn, arguments.pages, arguments.failed, arguments.seed)
     print(f"readings of {len(labels):,} pages: {perf_counter() - started:.1f} s", flush=True)
     started = perf_counter()
-    path = write_html(report, labels, readings, images, arguments.out)
+    path = write_html(report, {"both": report.comparison}, labels, readings, images, arguments.out)
     size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
     print(f"{path}: {size / 1e6:.1f} MB in {perf_counter() - started:.1f} s")
 

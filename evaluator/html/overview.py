@@ -29,6 +29,9 @@ PLOTTED_FIGURES = ("detection.f1", "recognition.accuracy", "end_to_end.f1")
 COMPARED_FIGURES = ("end_to_end.f1", "detection.f1", "recognition.accuracy", "recognition.cer")
 LOW_IS_GOOD = frozenset({"recognition.cer", "recognition.cer_macro"})
 GROUPINGS = ("category", "height", "length")
+Comparisons = Mapping[str, Mapping[str, Difference]]
+"""By name, then by figure."""
+
 NUM_CONFUSIONS = 24
 NUM_CHARACTERS = 60
 
@@ -76,16 +79,16 @@ class System(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """`comparisons` is by name, then by figure; `plots` by name; `facts` are how the run was made."""
+    """`plots` are by name; `facts` are how the run was made; `failures` how often each reason occurred."""
 
     systems: list[System]
-    comparisons: dict[str, dict[str, Difference]]
+    comparisons: Comparisons
     plots: dict[str, Markup]
     facts: dict[str, str]
     failures: dict[str, int]
 
 
-def overview(report: Report, readings: Mapping[str, Mapping[str, PageReading]]) -> Overview:
+def overview(report: Report, comparisons: Comparisons, readings: Mapping[str, Mapping[str, PageReading]]) -> Overview:
     return Overview(
         systems=[
             System(
@@ -98,7 +101,7 @@ def overview(report: Report, readings: Mapping[str, Mapping[str, PageReading]]) 
             )
             for name, system in report.systems.items()
         ],
-        comparisons={"finetuned − baseline": report.comparison} if report.comparison else {},
+        comparisons=comparisons,
         plots=plots(report, readings),
         facts=facts(report),
         failures=dict(Counter(report.pages.failed.values()).most_common()),

@@ -65,7 +65,7 @@ def interval_plot(figures: Mapping[str, Mapping[str, Ranged]]) -> Markup:
             if interval is not None:
                 axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=2.5, solid_capstyle="butt")
             axes.plot([value], [row], MARKERS[row % len(MARKERS)], color=color, markersize=7)
-            axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+            axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9, color=INK)
     title = rf"<text ([^>]*>({'|'.join(map(re.escape, figures))})</text>)"
     return Markup(re.sub(title, r'<text data-t="figure.\2" \1', svg(figure)))
 
@@ -83,7 +83,7 @@ def histogram_plot(values: Mapping[str, Sequence[float]]) -> Markup:
         if pages:
             median = float(np.median(pages))
             axes.plot([median, median], [base, base - 0.85], color=INK, linewidth=1.2)
-            axes.annotate(f"{median:.2f}", (median, base - 0.85), (3, -8), textcoords="offset points", fontsize=9)
+            axes.annotate(f"{median:.2f}", (median, base - 0.85), (3, -8), textcoords="offset points", fontsize=9, color=INK)
     return svg(figure)
 
 

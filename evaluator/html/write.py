@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 
 from evaluator.end_to_end import PageReading
 from evaluator.html.fates import FATES
-from evaluator.html.overview import COMPARED_FIGURES, GROUPINGS, RESULT_FIGURES, overview
+from evaluator.html.overview import COMPARED_FIGURES, GROUPINGS, RESULT_FIGURES, Comparisons, overview
 from evaluator.html.page_data import (
     ListedPage,
     PredictedWord,
@@ -55,6 +55,7 @@ Readings = Mapping[str, Mapping[str, PageReading]]
 
 def write_html(
     report: Report,
+    comparisons: Comparisons,
     labels: Mapping[str, Page],
     readings: Readings,
     images: Iterable[tuple[str, bytes | None]],
@@ -62,6 +63,7 @@ def write_html(
 ) -> Path:
     """Write `index.html` and what it shows to `out`; gives its path.
 
+    `comparisons` are the differences to show, by name, then by figure; systems are shown in the order of `readings`.
     `images` holds the image of every page in `labels`, in any order; one at a time is in memory. The same input gives
     the same bytes.
     """
@@ -70,7 +72,7 @@ def write_html(
         write_data(folder, report, labels, readings, worst)
         write_pages(folder, report, labels, readings, images, patches_by_page(worst.values()))
     with written_whole(out / "index.html") as file:
-        file.write(render_index(report, labels, readings).encode())
+        file.write(render_index(report, comparisons, labels, readings).encode())
     return out / "index.html"
 
 
@@ -164,7 +166,9 @@ def read_strings() -> dict[str, list[str]]:
     return msgspec.json.decode((HERE / "strings.json").read_bytes(), type=dict[str, list[str]])
 
 
-def render_index(report: Report, labels: Mapping[str, Page], readings: Readings) -> str:
+def render_index(
+    report: Report, comparisons: Comparisons, labels: Mapping[str, Page], readings: Readings
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -180,10 +184,10 @@ def render_index(report: Report, labels: Mapping[str, Page], readings: Readings)
 
     return environment.get_template("index.html").render(
         t=translated,
-        overview=overview(report, readings),
+        overview=overview(report, comparisons, readings),
         pages=report.pages,
         num_words=sum(len(label.words) for label in labels.values()),
-        eval_set=report.eval_set,
+        has_string=strings.__contains__,
         folder=FOLDER,
         scripts=SCRIPTS,
         result_figures=RESULT_FIGURES,

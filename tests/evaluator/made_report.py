@@ -92,4 +92,5 @@ def made_report(labels: Mapping[str, Page], readings: Mapping[str, Mapping[str, 
 
 def write_made_report(out: Path) -> Path:
     labels, readings = made_labels(), made_readings()
-    return write_html(made_report(labels, readings), labels, readings, made_images().items(), out)
+    report = made_report(labels, readings)
+    return write_html(report, {"both": report.comparison}, labels, readings, made_images().items(), out)

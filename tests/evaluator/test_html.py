@@ -136,7 +136,7 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_leaves_nothing(tmp_
     labels, readings = made_labels(), made_readings()
     before = index.read_bytes()
     with pytest.raises(KeyError):
-        write_html(made_report(labels, readings), labels, readings, [("unknown", None)], tmp_path)
+        write_html(made_report(labels, readings), {}, labels, readings, [("unknown", None)], tmp_path)
     assert index.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "index.html"]
 
@@ -164,7 +164,7 @@ def test_every_string_is_there_in_both_languages_and_used() -> None:
     named = set(re.findall(r"""\bt\(["']([\w.]+)["']|data-t(?:-\w+)?="([\w.]+)\"""", code))
     asked = {key for pair in named for key in pair if key}
     assert asked <= set(strings)
-    computed = ("fate.", "figure.", "define.", "plot.", "group.", "key.")
+    computed = ("effect.", "fate.", "figure.", "define.", "plot.", "group.", "key.")
     assert {key for key in strings if not key.startswith(computed)} - asked - set(re.findall(r'"(\w+)"', code)) == set()
 
 

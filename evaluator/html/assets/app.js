@@ -56,7 +56,7 @@ const app = (() => {
       // A page is a part of the list.
       anchor.href = link({ view: anchor.dataset.view });
       const current = anchor.dataset.view === (view === "page" ? "list" : view);
-      anchor.toggleAttribute("aria-current", current);
+      anchor.setAttribute("aria-current", current ? "page" : "false");
     }
     if (before.view !== view) scrollTo(0, 0);
     $("system").value = system;

@@ -104,7 +104,7 @@ const list = (() => {
       else cell.append(column.share || column.digits ? figure(value) : count(value));
       if (column.share) {
         cell.className = "share";
-        cell.style.setProperty("--share", `${100 * (value || 0)}%`);
+        cell.style.setProperty("--share", value || 0);
       }
       made.append(cell);
     }

@@ -23,7 +23,7 @@ const viewer = (() => {
       try {
         data = turned ? await store.words(page) : current.data;
       } catch (error) {
-        return showFailure(t("cannot_load", error.message));
+        return showNothing(t("cannot_load", error.message));
       }
       // Somebody may have gone on while the page was loading.
       if (app.state.page !== page || app.state.system !== system) return;
@@ -139,6 +139,13 @@ const viewer = (() => {
     return [marked(left), " → ", marked(right)];
   }
 
+  function showNothing(reason) {
+    current = null;
+    for (const part of ["boxes", "errors", "details"]) $(part).replaceChildren();
+    $("scan").hidden = true;
+    showFailure(reason);
+  }
+
   function showFailure(message) {
     $("page-failure").hidden = !message;
     $("page-failure").textContent = message;
@@ -147,12 +154,14 @@ const viewer = (() => {
   /* Mark an item, say all about it and, with `look`, bring it into view. */
   function select(item, look) {
     // A matched reference is the same word as its prediction, which is in the list of errors.
-    if (item?.side === "reference" && item.prediction) item = current.items.find((other) => other.prediction === item.prediction && other.side === "prediction");
+    if (item?.side === "reference" && item.prediction) {
+      item = current.items.find((other) => other.side === "prediction" && other.prediction === item.prediction);
+    }
     selected = item;
     for (const box of $("boxes").querySelectorAll(".selected")) box.classList.remove("selected");
     for (const row of $("errors").children) {
       const chosen = row.dataset.id === item?.id;
-      row.firstChild.toggleAttribute("aria-current", chosen);
+      row.firstChild.setAttribute("aria-current", chosen);
       if (chosen) row.scrollIntoView({ block: "nearest" });
     }
     const place = current.errors.indexOf(item) + 1;
@@ -289,6 +298,7 @@ const viewer = (() => {
   function onPointerUp(event) {
     if (!pointers.delete(event.pointerId) || event.type !== "pointerup" || dragged > CLICK_PIXELS) return;
     // Selected before the address says so, and therefore not jumped to: it is under the pointer.
+    if (!current) return;
     select(itemAt(event), false);
     app.go({ word: selected && selected.id });
   }
