@@ -65,7 +65,8 @@ def write_sample(out: Path, arguments: argparse.Namespace) -> Path:
     seconds = perf_counter() - started
     sizes = [file.stat().st_size for file in out.rglob("*") if file.is_file()]
     words = sum(len(label.words) for label in labels.values()) / len(labels)
-    print(f"{len(labels):,} pages x {words:.0f} words x {len(readings)} systems: {sum(sizes) / 1e6:.0f} MB in {seconds:.0f} s")
+    shape = f"{len(labels):,} pages x {words:.0f} words x {len(readings)} systems"
+    print(f"{shape}: {sum(sizes) / 1e6:.0f} MB in {len(sizes):,} files, {seconds:.0f} s")
     return index
 
 

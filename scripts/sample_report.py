@@ -90,13 +90,17 @@ def make_readings(
     drawn: Sequence[DrawnPage], num_pages: int, num_failed: int, seed: int
 ) -> tuple[Report, dict[str, Page], dict[str, dict[str, PageReading]], Iterator[tuple[str, bytes | None]]]:
     """What `write_html` takes: pages drawn from `drawn` in turn, the last `num_failed` of them unreadable."""
-    pages = {f"{drawn[number % len(drawn)][1].stem}-{number:03d}": drawn[number % len(drawn)] for number in range(num_pages)}
+    pages = {
+        f"{drawn[number % len(drawn)][1].stem}-{number:03d}": drawn[number % len(drawn)] for number in range(num_pages)
+    }
     labels = {key: label for key, (_, label) in pages.items()}
     failed = dict.fromkeys(list(pages)[num_pages - num_failed :], FAILURE)
     readings: dict[str, dict[str, PageReading]] = {}
     for detector, recognizer in product(DETECTORS, RECOGNIZERS):
         readings[f"{detector}+{recognizer}"] = {
-            key: compare_page(label_words(label), NO_WORDS if key in failed else read(label, detector, recognizer, [seed, number]))
+            key: compare_page(
+                label_words(label), NO_WORDS if key in failed else read(label, detector, recognizer, [seed, number])
+            )
             for number, (key, label) in enumerate(labels.items())
         }
     images = ((key, None if key in failed else image) for key, (image, _) in pages.items())

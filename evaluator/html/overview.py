@@ -180,7 +180,9 @@ def plots(report: Report, readings: Mapping[str, Mapping[str, PageReading]]) -> 
         num_words = {group: row.num_words for by_group in rows.values() for group, row in by_group.items()}
         drawn[grouping] = groups_plot(
             {
-                group: {name: by_group[group].accuracy if group in by_group else None for name, by_group in rows.items()}
+                group: {
+                    name: by_group[group].accuracy if group in by_group else None for name, by_group in rows.items()
+                }
                 for group in num_words
             },
             num_words,

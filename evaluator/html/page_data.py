@@ -78,7 +78,9 @@ class PageData(msgspec.Struct, frozen=True, kw_only=True):
 
 def listed_page(key: str, label: Page, readings: Sequence[PageReading], failure: str) -> ListedPage:
     """`readings` holds one for each system."""
-    return ListedPage(key, label.category, readings[0].num_reference, failure, [listed_system(page) for page in readings])
+    return ListedPage(
+        key, label.category, readings[0].num_reference, failure, [listed_system(page) for page in readings]
+    )
 
 
 def listed_system(reading: PageReading) -> ListedSystem:

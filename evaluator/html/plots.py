@@ -43,14 +43,14 @@ SETTINGS = {
     "text.color": INK,
     "font.size": 11,
 }
-INCHES_A_ROW, INCHES_A_LETTER, WIDTH_INCHES = 0.34, 0.085, 8.2
+INCHES_A_ROW, INCHES_A_LETTER, INCHES_A_PLOT, INCHES_A_PANEL = 0.34, 0.085, 8.2, 5.2
 
 Named = Mapping[str, float | None]
 Ranged = tuple[float | None, Interval | None]
 
 
 def interval_plot(figures: Mapping[str, Mapping[str, Ranged]]) -> Markup:
-    """A panel a figure, a row a system: the figure and its interval. `figures` is by place in scores.json, then by system.
+    """A panel a figure, a row a system: the figure and its interval. `figures` is by place in scores.json, then system.
 
     The panels' titles are marked with `data-t`, as words of the page that are translated.
     """
@@ -65,7 +65,9 @@ def interval_plot(figures: Mapping[str, Mapping[str, Ranged]]) -> Markup:
             if interval is not None:
                 axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=2.5, solid_capstyle="butt")
             axes.plot([value], [row], MARKERS[row % len(MARKERS)], color=color, markersize=7)
-            axes.annotate(f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9, color=INK)
+            axes.annotate(
+                f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9, color=INK
+            )
     title = rf"<text ([^>]*>({'|'.join(map(re.escape, figures))})</text>)"
     return Markup(re.sub(title, r'<text data-t="figure.\2" \1', svg(figure)))
 
@@ -77,14 +79,16 @@ def histogram_plot(values: Mapping[str, Sequence[float]]) -> Markup:
     counts = {system: np.histogram(pages, edges)[0] for system, pages in values.items()}
     highest = max((int(count.max()) for count in counts.values()), default=0) or 1
     for row, (system, pages) in enumerate(values.items()):
-        color, base = SERIES[row % len(SERIES)], row + 0.38
+        color, base = SERIES[row % len(SERIES)], row + 0.45
         # Rows run downwards, so a bar grows upwards to smaller numbers.
         axes.bar(edges[:-1], -0.8 * counts[system] / highest, 0.036, base, align="edge", color=color, alpha=0.75)
         if pages:
             median = float(np.median(pages))
             axes.plot([median, median], [base, base - 0.85], color=INK, linewidth=1.2)
-            axes.annotate(f"{median:.2f}", (median, base - 0.85), (3, -8), textcoords="offset points", fontsize=9, color=INK)
-    return svg(figure)
+            axes.annotate(
+                f"{median:.2f}", (median, base - 0.85), (3, -8), textcoords="offset points", fontsize=9, color=INK
+            )
+    return Markup(svg(figure))
 
 
 def groups_plot(groups: Mapping[str, Named], num_words: Mapping[str, int]) -> Markup:
@@ -100,23 +104,25 @@ def groups_plot(groups: Mapping[str, Named], num_words: Mapping[str, int]) -> Ma
                 marker, color = MARKERS[number % len(MARKERS)], SERIES[number % len(SERIES)]
                 axes.plot([value], [row], marker, color=color, markersize=7, alpha=0.85, clip_on=False)
         axes.text(1.03, row, f"{num_words[group]:,}", va="center", color=MUTED, fontsize=9)
-    return svg(figure)
+    return Markup(svg(figure))
 
 
 def rows_figure(names: Sequence[str], num_panels: int, height: float = INCHES_A_ROW) -> tuple[Figure, list[Axes]]:
     """Panels side by side from 0 to 1, with a named row for each of `names`, the first one at the top."""
-    inches = max(1.3, height * len(names) + 0.75)
+    wide = INCHES_A_PLOT if num_panels == 1 else INCHES_A_PANEL * num_panels
+    above, below = (0.35 if num_panels > 1 else 0.08), 0.35
+    inches = height * len(names) + above + below
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH_INCHES, inches))
+        figure = Figure(figsize=(wide, inches))
         panels = list(figure.subplots(1, num_panels, sharey=True, squeeze=False)[0])
         for axes in panels:
-            axes.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6), xticks=np.linspace(0, 1, 5 if num_panels > 1 else 11))
+            axes.set(xlim=(0, 1), ylim=(len(names) - 0.5, -0.5), xticks=np.linspace(0, 1, 6))
             axes.set_yticks(range(len(names)), names)
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="x", linewidth=0.6)
             axes.set_axisbelow(True)
     left = max((letters(name) for name in names), default=1) * INCHES_A_LETTER + 0.15
-    figure.subplots_adjust(left / WIDTH_INCHES, 0.32 / inches, 0.92, 1 - 0.32 / inches, wspace=0.12)
+    figure.subplots_adjust(left / wide, below / inches, 1 - 0.65 / wide, 1 - above / inches, wspace=0.1)
     return figure, panels
 
 
@@ -125,7 +131,7 @@ def letters(name: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
-def svg(figure: Figure) -> Markup:
+def svg(figure: Figure) -> str:
     """The drawing as an element to put into HTML; the same drawing gives the same bytes."""
     buffer = io.StringIO()
     with matplotlib.rc_context(SETTINGS), warnings.catch_warnings():
@@ -138,4 +144,4 @@ def svg(figure: Figure) -> Markup:
     drawing = re.sub(
         r"(fill|stroke): (#\w{6})", lambda found: f"{found[1]}: {VARIABLES.get(found[2], found[2])}", drawing
     )
-    return Markup(drawing)
+    return drawing

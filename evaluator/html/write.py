@@ -26,12 +26,12 @@ from evaluator.html.fates import FATES
 from evaluator.html.overview import COMPARED_FIGURES, GROUPINGS, RESULT_FIGURES, Comparisons, overview
 from evaluator.html.page_data import (
     ListedPage,
+    ListedSystem,
     PredictedWord,
     ReferenceWord,
-    ListedSystem,
+    listed_page,
     page_data,
     page_name,
-    listed_page,
     readings_of,
 )
 from evaluator.html.scans import write_scan
@@ -154,7 +154,7 @@ def write_script(path: Path, before: str, value: object, after: str = "") -> Non
 
 
 def to_script(value: object) -> str:
-    """JSON that is safe inside HTML and JavaScript of any age: neither `</script>` nor a line separator gets through."""
+    """JSON that is safe in JavaScript of any age, in HTML, too: no `</script>` and no line separator gets through."""
     text = msgspec.json.encode(value).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -166,9 +166,7 @@ def read_strings() -> dict[str, list[str]]:
     return msgspec.json.decode((HERE / "strings.json").read_bytes(), type=dict[str, list[str]])
 
 
-def render_index(
-    report: Report, comparisons: Comparisons, labels: Mapping[str, Page], readings: Readings
-) -> str:
+def render_index(report: Report, comparisons: Comparisons, labels: Mapping[str, Page], readings: Readings) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -169,7 +169,10 @@ def test_the_command(shards: Path, easyocr_dir: Path, tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[1].startswith("baseline  english_g2")
     assert run.stdout.splitlines()[-1].startswith(f"Report: {tmp_path}/report/index.html")
-    assert {line.split(":")[0] for line in run.stderr.splitlines()} == {"evaluate", "report"}  # progress, and no warning
+    assert {line.split(":")[0] for line in run.stderr.splitlines()} == {
+        "evaluate",
+        "report",
+    }  # progress, and no warning
     report = json.loads((tmp_path / "report" / "report.json").read_bytes())
     assert (list(report["systems"]), report["comparison"]) == (["baseline"], {})
 

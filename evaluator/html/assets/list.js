@@ -58,7 +58,7 @@ const list = (() => {
   function drawHead() {
     const cells = columns().map((column) => {
       const sorted = column.name === sort.column;
-      const button = element("button", { type: "button", onclick: () => sortBy(column.name) }, column.title);
+      const button = element("button", { type: "button", onclick: () => sortBy(column.name) }, ...breakable(column.title));
       if (column.fate) button.prepend(element("i", { className: `swatch ${column.fate}` }));
       if (column.note) button.append(" ", element("small", {}, column.note));
       const arrow = sorted ? (sort.falling ? "▼" : "▲") : "";
@@ -70,6 +70,11 @@ const list = (() => {
       return cell;
     });
     $("list-head").replaceChildren(element("th", { scope: "col", "aria-label": t("thumbnail") }), ...cells);
+  }
+
+  /* A system's name may be broken after each "+": it is the widest thing in the table. */
+  function breakable(title) {
+    return title.split(/(?<=\+)/).flatMap((part, place) => (place ? [element("wbr"), part] : [part]));
   }
 
   function sortBy(column) {
@@ -101,11 +106,11 @@ const list = (() => {
         cell.append(link);
         if (page.failure) cell.append(element("small", { className: "failure" }, `${t("failed")}: ${page.failure}`));
       } else if (typeof value === "string") cell.append(value);
-      else cell.append(column.share || column.digits ? figure(value) : count(value));
-      if (column.share) {
-        cell.className = "share";
-        cell.style.setProperty("--share", value || 0);
-      }
+      else if (column.share) {
+        const share = element("span", { className: "share" }, figure(value));
+        share.style.setProperty("--share", value || 0);
+        cell.append(share);
+      } else cell.append(column.digits ? figure(value) : count(value));
       made.append(cell);
     }
     return made;

@@ -5,6 +5,7 @@ const viewer = (() => {
   const ERRORS = ["wrong", "missed", "false"];
   const MIN_SCALE = 0.05, MAX_SCALE = 8;
   const READABLE_PIXELS = 40; // a word that is jumped to is at least so high on the screen
+  const CLOSEST_LOOK = 2; // but the page is at most so many stages wide: a dot needs its surroundings
   const CLICK_PIXELS = 4; // a pointer that moved further was a drag
   const layers = { texts: false };
   const pointers = new Map();
@@ -78,7 +79,7 @@ const viewer = (() => {
   }
 
   function draw(turned) {
-    const { page, data, items } = current;
+    const { page, system, data, items } = current;
     const { failure } = store.pages[page];
     $("boxes").setAttribute("viewBox", `0 0 ${data.width} ${data.height}`);
     const area = new Map(items.map((item) => {
@@ -101,6 +102,9 @@ const viewer = (() => {
       else $("scan").removeAttribute("src");
       fit();
     }
+    const { f1 } = store.pages[page].systems[system];
+    const [place, length] = list.place(page);
+    $("page-facts").textContent = [store.pages[page].category, `F1 ${figure(f1)}`, `${place || "–"} / ${length}`].join(" · ");
     showFailure(failure && `${t("failed")}: ${failure}. ${t("failed_page")}`);
     drawCounts();
     drawErrors();
@@ -246,8 +250,12 @@ const viewer = (() => {
   function lookAt(item) {
     const { clientWidth, clientHeight } = $("stage");
     const [x0, y0, x1, y1] = hull(item);
-    const readable = Math.min(READABLE_PIXELS / Math.max(1, y1 - y0), (0.8 * clientWidth) / Math.max(1, x1 - x0));
-    const scale = Math.min(MAX_SCALE, Math.max(view.scale, readable));
+    const readable = Math.min(
+      READABLE_PIXELS / Math.max(1, y1 - y0),
+      (0.8 * clientWidth) / Math.max(1, x1 - x0),
+      (CLOSEST_LOOK * clientWidth) / current.data.width,
+    );
+    const scale = Math.max(view.scale, readable);
     view = { scale, x: clientWidth / 2 - ((x0 + x1) / 2) * scale, y: clientHeight / 2 - ((y0 + y1) / 2) * scale };
     fitted = false;
     apply();
