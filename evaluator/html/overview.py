@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -37,7 +37,7 @@ NUM_CHARACTERS = 60
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A figure of a system; `best` where no other system's is better."""
+    """A figure of a system; `best` where no rival's is better."""
 
     value: float | None
     interval: Interval | None = None
@@ -88,13 +88,20 @@ class Overview(msgspec.Struct, frozen=True):
     failures: dict[str, int]
 
 
-def overview(report: Report, comparisons: Comparisons, readings: Mapping[str, Mapping[str, PageReading]]) -> Overview:
+def overview(
+    report: Report,
+    comparisons: Comparisons,
+    readings: Mapping[str, Mapping[str, PageReading]],
+    given_boxes: Collection[str],
+) -> Overview:
+    """Systems in `given_boxes` did not look for words: no rivals of those that did, since they miss none."""
+    rivals = [system for name, system in report.systems.items() if name not in given_boxes]
     return Overview(
         systems=[
             System(
                 name=name,
                 recognizer=system.name,
-                cells={place: cell(place, system, list(report.systems.values())) for place in FIGURES},
+                cells={place: cell(place, system, rivals) for place in FIGURES},
                 fates=sum_fates(readings[name]),
                 groups=groups(system.breakdown),
                 characters=characters(system.breakdown),
@@ -108,11 +115,12 @@ def overview(report: Report, comparisons: Comparisons, readings: Mapping[str, Ma
     )
 
 
-def cell(place: str, system: SystemReport, systems: Sequence[SystemReport]) -> Cell:
+def cell(place: str, system: SystemReport, rivals: Sequence[SystemReport]) -> Cell:
     value = scores_at(system, place)
-    others = [other for other in (scores_at(other, place) for other in systems) if other is not None]
-    best = bool(others) and value == (min(others) if place in LOW_IS_GOOD else max(others))
-    return Cell(value, system.intervals[place], best and len(systems) > 1)
+    values = [other for other in (scores_at(rival, place) for rival in rivals) if other is not None]
+    is_rival = len(rivals) > 1 and any(rival is system for rival in rivals)
+    best = is_rival and bool(values) and value == (min(values) if place in LOW_IS_GOOD else max(values))
+    return Cell(value, system.intervals[place], best)
 
 
 def groups(breakdown: Breakdown) -> dict[str, list[GroupRow]]:

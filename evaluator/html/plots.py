@@ -11,6 +11,7 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -27,8 +28,10 @@ SERIES = tuple(f"#0400{number:02x}" for number in range(8))
 VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)"} | {
     color: f"var(--series-{number})" for number, color in enumerate(SERIES)
 }
-MARKERS = "osD^vPX*"
-SETTINGS = {
+MARKERS, LETTERS = "osD^vPX*", "●■◆▲▼✚✖★"
+"""matplotlib's names, and what stands for them in a legend."""
+
+SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it is read out, found by the browser's search, and set in its font
     "svg.hashsalt": "report",
     "text.parse_math": False,  # a "$" in a name is a dollar
@@ -46,6 +49,9 @@ SETTINGS = {
 INCHES_A_ROW, INCHES_A_LETTER, INCHES_A_PLOT, INCHES_A_PANEL = 0.34, 0.085, 8.2, 5.2
 
 Named = Mapping[str, float | None]
+Shift = tuple[float, float]
+"""In points, 1/72 of an inch."""
+
 Ranged = tuple[float | None, Interval | None]
 
 
@@ -65,9 +71,7 @@ def interval_plot(figures: Mapping[str, Mapping[str, Ranged]]) -> Markup:
             if interval is not None:
                 axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=2.5, solid_capstyle="butt")
             axes.plot([value], [row], MARKERS[row % len(MARKERS)], color=color, markersize=7)
-            axes.annotate(
-                f"{value:.3f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9, color=INK
-            )
+            note(axes, f"{value:.3f}", value, row, "center", (0, 7))
     title = rf"<text ([^>]*>({'|'.join(map(re.escape, figures))})</text>)"
     return Markup(re.sub(title, r'<text data-t="figure.\2" \1', svg(figure)))
 
@@ -85,9 +89,8 @@ def histogram_plot(values: Mapping[str, Sequence[float]]) -> Markup:
         if pages:
             median = float(np.median(pages))
             axes.plot([median, median], [base, base - 0.85], color=INK, linewidth=1.2)
-            axes.annotate(
-                f"{median:.2f}", (median, base - 0.85), (3, -8), textcoords="offset points", fontsize=9, color=INK
-            )
+            side, shift = ("left", 3) if median < 0.9 else ("right", -3)
+            note(axes, f"{median:.2f}", median, base - 0.85, side, (shift, -8))
     return Markup(svg(figure))
 
 
@@ -105,6 +108,11 @@ def groups_plot(groups: Mapping[str, Named], num_words: Mapping[str, int]) -> Ma
                 axes.plot([value], [row], marker, color=color, markersize=7, alpha=0.85, clip_on=False)
         axes.text(1.03, row, f"{num_words[group]:,}", va="center", color=MUTED, fontsize=9)
     return Markup(svg(figure))
+
+
+def note(axes: Axes, text: str, x: float, y: float, side: Literal["left", "center", "right"], shift: Shift) -> None:
+    """Write beside a point; `side` is that of the text where the point is."""
+    axes.annotate(text, (x, y), shift, textcoords="offset points", ha=side, fontsize=9, color=INK)
 
 
 def rows_figure(names: Sequence[str], num_panels: int, height: float = INCHES_A_ROW) -> tuple[Figure, list[Axes]]:

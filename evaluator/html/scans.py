@@ -13,7 +13,7 @@ import numpy as np
 
 from ocr.page import Box, crop, decode_image
 
-SCAN_SIDE, SCAN_QUALITY = 1760, 55
+SCAN_SIDE, SCAN_QUALITY = 1760, 65
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 128, 60
 PATCH_SIDE, PATCH_QUALITY = 640, 80
 """Longest sides in pixels, and JPEG qualities."""

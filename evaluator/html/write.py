@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from evaluator.html.page_data import (
     page_name,
     readings_of,
 )
+from evaluator.html.plots import LETTERS
 from evaluator.html.scans import write_scan
 from evaluator.html.worst_words import WorstWord, patches_by_page, worst_words
 from evaluator.report import Report
@@ -60,19 +61,21 @@ def write_html(
     readings: Readings,
     images: Iterable[tuple[str, bytes | None]],
     out: Path,
+    given_boxes: Collection[str] = (),
 ) -> Path:
     """Write `index.html` and what it shows to `out`; gives its path.
 
-    `comparisons` are the differences to show, by name, then by figure; systems are shown in the order of `readings`.
+    `comparisons` are the differences to show, by name, then by figure. Systems are shown in the order of `readings`;
+    those in `given_boxes` read the labels' boxes, and are neither the best nor the one a reader sees first.
     `images` holds the image of every page in `labels`, in any order; one at a time is in memory. The same input gives
     the same bytes.
     """
     worst = {system: worst_words(labels, by_page) for system, by_page in readings.items()}
     with replaced_folder(out) as folder:
-        write_data(folder, report, labels, readings, worst)
+        write_data(folder, report, labels, readings, worst, given_boxes)
         write_pages(folder, report, labels, readings, images, patches_by_page(worst.values()))
     with written_whole(out / "index.html") as file:
-        file.write(render_index(report, comparisons, labels, readings).encode())
+        file.write(render_index(report, comparisons, labels, readings, given_boxes).encode())
     return out / "index.html"
 
 
@@ -104,6 +107,7 @@ def write_data(
     labels: Mapping[str, Page],
     readings: Readings,
     worst: Mapping[str, list[WorstWord]],
+    given_boxes: Collection[str],
 ) -> None:
     for asset in sorted((HERE / "assets").iterdir()):
         shutil.copyfile(asset, folder / asset.name)
@@ -116,6 +120,8 @@ def write_data(
         "fates": FATES,
         "places": {struct.__name__: struct.__struct_fields__ for struct in ARRAYS},
         "systems": list(readings),
+        # What the run was made for is the last one that finds its own words.
+        "first_shown": max((n for n, name in enumerate(readings) if name not in given_boxes), default=0),
         "pages": rows,
     }
     write_script(folder / "data.js", "const REPORT = ", data)
@@ -166,7 +172,13 @@ def read_strings() -> dict[str, list[str]]:
     return msgspec.json.decode((HERE / "strings.json").read_bytes(), type=dict[str, list[str]])
 
 
-def render_index(report: Report, comparisons: Comparisons, labels: Mapping[str, Page], readings: Readings) -> str:
+def render_index(
+    report: Report,
+    comparisons: Comparisons,
+    labels: Mapping[str, Page],
+    readings: Readings,
+    given_boxes: Collection[str],
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -182,11 +194,12 @@ def render_index(report: Report, comparisons: Comparisons, labels: Mapping[str, 
 
     return environment.get_template("index.html").render(
         t=translated,
-        overview=overview(report, comparisons, readings),
+        overview=overview(report, comparisons, readings, given_boxes),
         pages=report.pages,
         num_words=sum(len(label.words) for label in labels.values()),
         has_string=strings.__contains__,
         folder=FOLDER,
+        markers=LETTERS,
         scripts=SCRIPTS,
         result_figures=RESULT_FIGURES,
         compared_figures=COMPARED_FIGURES,

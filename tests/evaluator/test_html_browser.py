@@ -42,7 +42,7 @@ def page(browser: webdriver.Chrome, index: str) -> Iterator[webdriver.Chrome]:
     browser.get("about:blank")
     browser.get(index)
     yield browser
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
     assert browser.execute_script("return window.hacked") is None
 
 

@@ -74,8 +74,7 @@ const app = (() => {
     viewer.retranslate();
   }
 
-  // The last system is what the run was made for: the fine-tuned one.
-  const startSystem = REPORT.systems.length - 1;
+  const startSystem = REPORT.first_shown;
 
   function start() {
     settings.applyLanguage();
