@@ -89,8 +89,10 @@ def histogram_plot(values: Mapping[str, Sequence[float]]) -> Markup:
         if pages:
             median = float(np.median(pages))
             axes.plot([median, median], [base, base - 0.85], color=INK, linewidth=1.2)
-            side, shift = ("left", 3) if median < 0.9 else ("right", -3)
-            note(axes, f"{median:.2f}", median, base - 0.85, side, (shift, -8))
+            if median < 0.9:
+                note(axes, f"{median:.2f}", median, base - 0.85, "left", (3, -8))
+            else:
+                note(axes, f"{median:.2f}", median, base - 0.85, "right", (-3, -8))
     return Markup(svg(figure))
 
 

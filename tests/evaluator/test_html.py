@@ -21,7 +21,6 @@ from evaluator.html.write import HERE, read_strings, to_script, write_html
 from evaluator.significance import Interval
 from evaluator.words import quads_of
 from tests.evaluator.made_report import (
-    BASELINE,
     FINETUNED,
     HOSTILE,
     made_images,
@@ -147,6 +146,25 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_leaves_nothing(tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "index.html"]
 
 
+@pytest.mark.parametrize(
+    ("given_boxes", "first_shown", "num_best"),
+    [
+        pytest.param((), 1, 2, id="the last of all systems"),
+        pytest.param((FINETUNED,), 0, 0, id="the last that found its own words, and a single one is not the best"),
+    ],
+)
+def test_a_system_that_was_given_the_boxes_is_no_rival(
+    tmp_path: Path, given_boxes: tuple[str, ...], first_shown: int, num_best: int
+) -> None:
+    labels, readings = made_labels(), made_readings()
+    index = write_html(
+        made_report(labels, readings), {}, labels, readings, made_images().items(), tmp_path, given_boxes
+    )
+    assert data_of(tmp_path / "html" / "data.js")["first_shown"] == first_shown
+    rows = re.findall(r"<tr>.*?</tr>", index.read_text("utf-8").split('id="result"')[1].split("</table>")[0], re.DOTALL)
+    assert [bool(re.search('class="best"', row)) for row in rows[1:]].count(True) == num_best
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_leaves_its_place_in_a_script(text: str) -> None:
     script = to_script([text])
@@ -213,4 +231,3 @@ def test_a_page_image_that_cannot_be_decoded_leaves_no_file(tmp_path: Path) -> N
     assert write_scan(made_images()["mixed"], "00000", {"00000-0-0-60-40": (0, 0, 60, 40)}, tmp_path)
     patch = cv2.imread(str(tmp_path / "patches" / "00000-0-0-60-40.jpg"), cv2.IMREAD_UNCHANGED)
     assert patch is not None and patch.shape == (40, 60)
-    assert BASELINE and FINETUNED

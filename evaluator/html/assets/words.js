@@ -47,7 +47,8 @@ const words = (() => {
       element(
         "small",
         { className: "muted" },
-        `${t("edits", count(word.edits))} · ${t("confidence")} ${figure(word.confidence, 2)} · IoU ${figure(word.iou, 2)} · ${page.key}`,
+        `${t("edits", count(word.edits))} · ${t("confidence")} ${figure(word.confidence, 2)} · IoU ${figure(word.iou, 2)}`,
+        element("span", { className: "page" }, page.key),
       ),
     );
     return element("li", {}, link);
