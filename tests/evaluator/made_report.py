@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -86,11 +87,16 @@ def made_images() -> dict[str, bytes | None]:
     return {key: None if key in FAILED else jpg for key in PAGES}
 
 
-def made_report(labels: Mapping[str, Page], readings: Mapping[str, Mapping[str, PageReading]]) -> Report:
-    return make_report(labels, readings, FAILED, seed=0)
+@cache
+def made_report() -> Report:
+    return make_report(made_labels(), made_readings(), FAILED, seed=0)
 
 
-def write_made_report(out: Path) -> Path:
-    labels, readings = made_labels(), made_readings()
-    report = made_report(labels, readings)
-    return write_html(report, {"both": report.comparison}, labels, readings, made_images().items(), out)
+def write_made_report(
+    out: Path, images: Mapping[str, bytes | None] | None = None, given_boxes: Sequence[str] = ()
+) -> Path:
+    """`images` are `made_images` where they are not given."""
+    images = made_images() if images is None else images
+    report = made_report()
+    comparisons = {"both": report.comparison}
+    return write_html(report, comparisons, made_labels(), made_readings(), images.items(), out, given_boxes)

@@ -17,7 +17,7 @@ from evaluator.html.page_data import corners
 from evaluator.html.plots import groups_plot, histogram_plot, interval_plot
 from evaluator.html.scans import shrunk, write_scan
 from evaluator.html.worst_words import worst_words
-from evaluator.html.write import HERE, read_strings, to_script, write_html
+from evaluator.html.write import HERE, read_strings, to_script
 from evaluator.significance import Interval
 from evaluator.words import quads_of
 from tests.evaluator.made_report import (
@@ -25,8 +25,6 @@ from tests.evaluator.made_report import (
     HOSTILE,
     made_images,
     made_labels,
-    made_readings,
-    made_report,
     write_made_report,
 )
 from tests.evaluator.made_words import Line, line
@@ -138,10 +136,9 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_leaves_nothing(tmp_
     stale.write_text("")
     write_made_report(tmp_path)
     assert not stale.exists()
-    labels, readings = made_labels(), made_readings()
     before = index.read_bytes()
     with pytest.raises(KeyError):
-        write_html(made_report(labels, readings), {}, labels, readings, [("unknown", None)], tmp_path)
+        write_made_report(tmp_path, images={"unknown": None})
     assert index.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "index.html"]
 
@@ -156,10 +153,7 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_leaves_nothing(tmp_
 def test_a_system_that_was_given_the_boxes_is_no_rival(
     tmp_path: Path, given_boxes: tuple[str, ...], first_shown: int, num_best: int
 ) -> None:
-    labels, readings = made_labels(), made_readings()
-    index = write_html(
-        made_report(labels, readings), {}, labels, readings, made_images().items(), tmp_path, given_boxes
-    )
+    index = write_made_report(tmp_path, given_boxes=given_boxes)
     assert data_of(tmp_path / "html" / "data.js")["first_shown"] == first_shown
     rows = re.findall(r"<tr>.*?</tr>", index.read_text("utf-8").split('id="result"')[1].split("</table>")[0], re.DOTALL)
     assert [bool(re.search('class="best"', row)) for row in rows[1:]].count(True) == num_best

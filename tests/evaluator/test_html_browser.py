@@ -81,7 +81,8 @@ def open_page(browser: webdriver.Chrome, number: int, num_boxes: int) -> None:
 
 
 def test_the_overview_has_a_line_a_system(page: webdriver.Chrome) -> None:
-    assert [row.split(" ")[0] for row in texts(page, "#result tbody th")] == [BASELINE, "<b"]
+    rows = texts(page, "#result tbody th")
+    assert [row.split(" ")[0] for row in rows] == [f"●{BASELINE}", "■<b"]
     assert texts(page, ".fate-row .name") == [BASELINE, FINETUNED]
     assert len(texts(page, ".plot svg")) == 5
     assert texts(page, ".notice li") == [f"1 × cannot be decoded: {HOSTILE[0]}"]
