@@ -44,7 +44,7 @@ from ocr.progress import progress
 
 HERE = Path(__file__).parent
 FOLDER = "html"
-SCRIPTS = ("settings", "store", "dom", "list", "words", "viewer", "keys", "app")
+SCRIPTS = ("settings", "store", "dom", "list", "words", "stage", "viewer", "keys", "app")
 """In the order the page loads them; `settings` comes early, so that a dark page never flashes white."""
 
 ARRAYS = (ListedPage, ListedSystem, ReferenceWord, PredictedWord, WorstWord)
@@ -192,8 +192,13 @@ def render_index(
         """English, which the page's script replaces by what `data-t` names in the language chosen."""
         return Markup(f'<span data-t="{escape(key)}">{escape(strings[key][0])}</span>')
 
+    def breakable(name: str) -> Markup:
+        """A system's name, which may go on in the next line after a "+"."""
+        return escape(name).replace("+", Markup("+<wbr>"))
+
     return environment.get_template("index.html").render(
         t=translated,
+        breakable=breakable,
         overview=overview(report, comparisons, readings, given_boxes),
         pages=report.pages,
         num_words=sum(len(label.words) for label in labels.values()),

@@ -84,7 +84,7 @@ const app = (() => {
     const actions = {
       "previous-page": () => turn(-1), "next-page": () => turn(1),
       "previous-error": () => viewer.stepError(-1), "next-error": () => viewer.stepError(1),
-      "zoom-in": () => viewer.zoom(1.25), "zoom-out": () => viewer.zoom(0.8), fit: viewer.fit,
+      "zoom-in": () => stage.zoom(1.25), "zoom-out": () => stage.zoom(0.8), fit: stage.fit,
     };
     for (const button of document.querySelectorAll("[data-action]")) {
       button.addEventListener("click", actions[button.dataset.action]);

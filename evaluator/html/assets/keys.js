@@ -26,9 +26,9 @@ const keys = (() => {
     if (event.key === "?") return openHelp;
     if (app.state.view === "page") {
       if (event.code === "KeyN") return () => viewer.stepError(event.shiftKey ? -1 : 1);
-      if (event.key === "+" || event.key === "=") return () => viewer.zoom(1.25);
-      if (event.key === "-") return () => viewer.zoom(0.8);
-      if (event.key === "0") return viewer.fit;
+      if (event.key === "+" || event.key === "=") return () => stage.zoom(1.25);
+      if (event.key === "-") return () => stage.zoom(0.8);
+      if (event.key === "0") return stage.fit;
       if (FATES[event.key - 1]) return () => viewer.toggle(FATES[event.key - 1]);
       if (onPage[event.code]) return onPage[event.code];
     }

@@ -3,17 +3,9 @@
 
 const viewer = (() => {
   const ERRORS = ["wrong", "missed", "false"];
-  const MIN_SCALE = 0.05, MAX_SCALE = 8;
-  const READABLE_PIXELS = 40; // a word that is jumped to is at least so high on the screen
-  const CLOSEST_LOOK = 2; // but the page is at most so many stages wide: a dot needs its surroundings
-  const CLICK_PIXELS = 4; // a pointer that moved further was a drag
   const layers = { texts: false };
-  const pointers = new Map();
   let current = null; // {page, system, data, items, errors}
   let selected = null; // an item, or null
-  let view = { scale: 1, x: 0, y: 0 };
-  let fitted = true; // until somebody zooms, the page follows the window's size
-  let dragged = 0;
 
   async function show() {
     const { page, system, word } = app.state;
@@ -100,7 +92,7 @@ const viewer = (() => {
       $("scan").hidden = !data.scan;
       if (data.scan) $("scan").src = store.scan(page);
       else $("scan").removeAttribute("src");
-      fit();
+      stage.open(data);
     }
     const { f1 } = store.pages[page].systems[system];
     const [place, length] = list.place(page);
@@ -173,7 +165,7 @@ const viewer = (() => {
     $("details").replaceChildren(...(item ? details(item) : [element("p", { className: "muted" }, t("pick_a_word"))]));
     if (!item) return;
     $("boxes").querySelector(`[data-id="${item.id}"]`).classList.add("selected");
-    if (look) lookAt(item);
+    if (look) stage.lookAt(hull(item));
   }
 
   function details(item) {
@@ -219,109 +211,30 @@ const viewer = (() => {
     app.go({ page, word: inReadingOrder(items.filter((item) => item.error)).at(step > 0 ? 0 : -1).id });
   }
 
-  // ---- zoom and pan: a point p of the page stands at p * scale + (x, y) on the stage ----
-
-  function apply() {
-    const { width, height } = current.data;
-    // Sizes, not a scaling transform: lines keep their width, and the browser draws the scan at its best.
-    $("sheet").style.width = `${width * view.scale}px`;
-    $("sheet").style.height = `${height * view.scale}px`;
-    $("sheet").style.transform = `translate(${view.x}px, ${view.y}px)`;
-    $("zoom-level").textContent = `${Math.round(view.scale * 100)} %`;
-  }
-
-  function fit() {
-    const { clientWidth, clientHeight } = $("stage");
-    const { width, height } = current.data;
-    const scale = Math.min((clientWidth - 16) / width, (clientHeight - 16) / height);
-    view = { scale, x: (clientWidth - width * scale) / 2, y: (clientHeight - height * scale) / 2 };
-    fitted = true;
-    apply();
-  }
-
-  function zoom(factor, x = $("stage").clientWidth / 2, y = $("stage").clientHeight / 2) {
-    const scale = Math.min(MAX_SCALE, Math.max(MIN_SCALE, view.scale * factor));
-    const grown = scale / view.scale;
-    view = { scale, x: x - (x - view.x) * grown, y: y - (y - view.y) * grown };
-    fitted = false;
-    apply();
-  }
-
-  function lookAt(item) {
-    const { clientWidth, clientHeight } = $("stage");
-    const [x0, y0, x1, y1] = hull(item);
-    const readable = Math.min(
-      READABLE_PIXELS / Math.max(1, y1 - y0),
-      (0.8 * clientWidth) / Math.max(1, x1 - x0),
-      (CLOSEST_LOOK * clientWidth) / current.data.width,
-    );
-    const scale = Math.max(view.scale, readable);
-    view = { scale, x: clientWidth / 2 - ((x0 + x1) / 2) * scale, y: clientHeight / 2 - ((y0 + y1) / 2) * scale };
-    fitted = false;
-    apply();
-  }
-
   function itemAt(event) {
     const id = document.elementFromPoint(event.clientX, event.clientY)?.dataset?.id;
     return (current && id && current.items.find((item) => item.id === id)) || null;
   }
 
-  function onWheel(event) {
-    event.preventDefault();
-    const { left, top } = $("stage").getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY * 0.0015), event.clientX - left, event.clientY - top);
-  }
-
-  function onPointerDown(event) {
-    if (event.button !== 0) return;
-    pointers.set(event.pointerId, event);
-    $("stage").setPointerCapture(event.pointerId);
-    dragged = 0;
-    $("tip").hidden = true;
-  }
-
-  function onPointerMove(event) {
-    const before = pointers.get(event.pointerId);
-    if (!before) return showTip(event);
-    const spread = () => {
-      const [a, b] = [...pointers.values()];
-      return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-    };
-    const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
-    const old = pointers.size === 2 ? spread() : 0;
-    pointers.set(event.pointerId, event);
-    dragged += Math.abs(dx) + Math.abs(dy);
-    // Two fingers: each moves the page by half, and their distance scales it.
-    view = { ...view, x: view.x + dx / pointers.size, y: view.y + dy / pointers.size };
-    if (old) {
-      const { left, top } = $("stage").getBoundingClientRect();
-      const [a, b] = [...pointers.values()];
-      zoom(spread() / old, (a.clientX + b.clientX) / 2 - left, (a.clientY + b.clientY) / 2 - top);
-    } else {
-      fitted = false;
-      apply();
-    }
-  }
-
-  function onPointerUp(event) {
-    if (!pointers.delete(event.pointerId) || event.type !== "pointerup" || dragged > CLICK_PIXELS) return;
-    // Selected before the address says so, and therefore not jumped to: it is under the pointer.
+  function onClick(event) {
     if (!current) return;
+    // Selected before the address says so, and therefore not jumped to: it is under the pointer.
     select(itemAt(event), false);
     app.go({ word: selected && selected.id });
   }
 
   function showTip(event) {
-    const item = itemAt(event);
-    $("tip").hidden = !item;
+    const item = event && itemAt(event);
+    const tip = $("tip");
+    tip.hidden = !item;
     if (!item) return;
-    const { left, top, width, height } = $("stage").getBoundingClientRect();
-    $("tip").replaceChildren(...details(item));
-    const [x, y] = [event.clientX - left, event.clientY - top];
-    $("tip").style.left = `${Math.max(0, Math.min(x + 14, width - $("tip").offsetWidth - 4))}px`;
+    const { clientWidth, clientHeight } = $("stage");
+    tip.replaceChildren(...details(item));
+    const [x, y] = stage.placeOf(event);
+    tip.style.left = `${Math.max(0, Math.min(x + 14, clientWidth - tip.offsetWidth - 4))}px`;
     // Below the pointer where there is room, else above it.
-    const below = y + 18 + $("tip").offsetHeight < height;
-    $("tip").style.top = `${Math.max(0, below ? y + 18 : y - $("tip").offsetHeight - 10)}px`;
+    const below = y + 18 + tip.offsetHeight < clientHeight;
+    tip.style.top = `${Math.max(0, below ? y + 18 : y - tip.offsetHeight - 10)}px`;
   }
 
   function toggle(layer) {
@@ -331,22 +244,11 @@ const viewer = (() => {
   }
 
   function start() {
-    const stage = $("stage");
-    stage.classList.add("hide-texts");
-    stage.addEventListener("wheel", onWheel, { passive: false });
-    stage.addEventListener("pointerdown", onPointerDown);
-    stage.addEventListener("pointermove", onPointerMove);
-    stage.addEventListener("pointerup", onPointerUp);
-    stage.addEventListener("pointercancel", onPointerUp);
-    stage.addEventListener("pointerleave", () => ($("tip").hidden = true));
-    stage.addEventListener("dblclick", (event) => {
-      const { left, top } = stage.getBoundingClientRect();
-      zoom(2, event.clientX - left, event.clientY - top);
-    });
+    stage.start(onClick, showTip);
+    $("stage").classList.add("hide-texts");
     for (const button of document.querySelectorAll("[data-layer]")) {
       button.addEventListener("click", () => toggle(button.dataset.layer));
     }
-    new ResizeObserver(() => current && fitted && stage.clientWidth && fit()).observe(stage);
   }
 
   /* The selected word's name in every system's view; null for a false one, which only this system has. */
@@ -361,5 +263,5 @@ const viewer = (() => {
     select(selected, false);
   }
 
-  return { start, show, fit, zoom, toggle, stepError, sameWord, retranslate };
+  return { start, show, toggle, stepError, sameWord, retranslate };
 })();
