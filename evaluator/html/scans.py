@@ -1,6 +1,7 @@
 """Page images made small enough to look at: grey JPEGs of half an A4 page's 300 dpi, thumbnails and patches.
 
-Grey, so that the colors of the boxes stand out; JPEG, since it takes a tenth of WebP's time at 1.3 times the size.
+Grey, so that the colors of the boxes stand out. JPEG, since a page takes 3 ms to encode and 120 kB: as WebP of the same
+38 dB it would take 40 kB, but 140 ms (synthetic pages of 300 dpi, one core of an AMD EPYC).
 """
 
 from __future__ import annotations

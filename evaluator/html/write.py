@@ -67,15 +67,16 @@ def write_html(
 
     `comparisons` are the differences to show, by name, then by figure. Systems are shown in the order of `readings`;
     those in `given_boxes` read the labels' boxes, and are neither the best nor the one a reader sees first.
-    `images` holds the image of every page in `labels`, in any order; one at a time is in memory. The same input gives
-    the same bytes.
+    `images` holds the image of every page in `labels`, in any order; a few at a time are in memory. The same input
+    gives the same bytes.
     """
+    index = render_index(report, comparisons, labels, readings, given_boxes)
     worst = {system: worst_words(labels, by_page) for system, by_page in readings.items()}
     with replaced_folder(out) as folder:
         write_data(folder, report, labels, readings, worst, given_boxes)
         write_pages(folder, report, labels, readings, images, patches_by_page(worst.values()))
     with written_whole(out / "index.html") as file:
-        file.write(render_index(report, comparisons, labels, readings, given_boxes).encode())
+        file.write(index.encode())
     return out / "index.html"
 
 
