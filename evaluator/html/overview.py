@@ -29,11 +29,13 @@ PLOTTED_FIGURES = ("detection.f1", "recognition.accuracy", "end_to_end.f1")
 COMPARED_FIGURES = ("end_to_end.f1", "detection.f1", "recognition.accuracy", "recognition.cer")
 LOW_IS_GOOD = frozenset({"recognition.cer", "recognition.cer_macro"})
 GROUPINGS = ("category", "height", "length")
+
 Comparisons = Mapping[str, Mapping[str, Difference]]
 """By name, then by figure."""
 
 NUM_CONFUSIONS = 24
 NUM_CHARACTERS = 60
+NUM_REASONS = 20
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -64,7 +66,6 @@ class Characters(msgspec.Struct, frozen=True):
     never_read: Sequence[CharacterCount]
     outside: Sequence[CharacterCount]
     num_outside: int
-    share_outside: float | None
 
 
 class System(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class System(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True):
-    """`plots` are by name; `facts` are how the run was made; `failures` how often each reason occurred."""
+    """`plots` are by name; `facts` are how the run was made; `failures` the usual reasons, and how often."""
 
     systems: list[System]
     comparisons: Comparisons
@@ -111,7 +112,7 @@ def overview(
         comparisons=comparisons,
         plots=plots(report, readings),
         facts=facts(report),
-        failures=dict(Counter(report.pages.failed.values()).most_common()),
+        failures=dict(Counter(report.pages.failed.values()).most_common(NUM_REASONS)),
     )
 
 
@@ -162,7 +163,6 @@ def characters(breakdown: Breakdown) -> Characters:
         never_read=found.never_read[:NUM_CHARACTERS],
         outside=outside.characters[:NUM_CHARACTERS],
         num_outside=outside.num_outside,
-        share_outside=outside.share,
     )
 
 

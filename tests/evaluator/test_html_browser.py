@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -255,6 +256,14 @@ def test_a_page_that_failed_says_why(page: webdriver.Chrome) -> None:
     open_page(page, 2, 4)
     assert HOSTILE[0] in texts(page, "#page-failure")[0]
     assert boxes(page, ".missed") == 4
+
+
+def test_a_page_whose_file_is_gone_is_said_to_be(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    index = write_made_report(tmp_path)
+    (tmp_path / "html" / "pages" / "00000.js").unlink()
+    browser.get(f"{index.as_uri()}#view=page&page=0")
+    until(browser, "document.querySelector('#page-failure').textContent.includes('00000.js cannot be loaded')")
+    browser.get_log("browser")  # type: ignore[no-untyped-call]  # where Chromium has said it, too
 
 
 @pytest.mark.parametrize("view", ["overview", "list", "page", "words"])

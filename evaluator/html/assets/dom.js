@@ -22,9 +22,13 @@ function shape(name, attributes) {
 const figure = (value, digits = 3) => (value === null ? "–" : value.toFixed(digits));
 const count = (value) => value.toLocaleString("en");
 
+const MAX_ALIGNED = 1e6; // characters of one text times those of the other
+
 /* Which characters of two texts are the same, along one cheapest way of edits: two lists of [character, same]. */
 function aligned(reference, prediction) {
   const from = Array.from(reference), to = Array.from(prediction);
+  // Pages of text in one word would keep the browser busy for seconds.
+  if (from.length * to.length > MAX_ALIGNED) return [from, to].map((text) => text.map((character) => [character, false]));
   const cost = Array.from({ length: from.length + 1 }, (_, i) => new Array(to.length + 1).fill(i));
   for (let j = 0; j <= to.length; j++) cost[0][j] = j;
   for (let i = 1; i <= from.length; i++) {
