@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 
 from chromium import BROWSER, DRIVER, MISSING, open_chromium
-from sample_report import draw_pages, make_readings
+from sample_report import GIVEN_BOXES, draw_pages, make_readings
 from selenium import webdriver
 
 from evaluator.html.write import write_html
@@ -61,7 +61,7 @@ def write_sample(out: Path, arguments: argparse.Namespace) -> Path:
     drawn = draw_pages(arguments.drawn, arguments.scale, seed=0)
     report, labels, readings, images = make_readings(drawn, arguments.pages, num_failed=3, seed=0)
     started = perf_counter()
-    index = write_html(report, {"both": report.comparison}, labels, readings, images, out)
+    index = write_html(report, {"both": report.comparison}, labels, readings, images, out, GIVEN_BOXES)
     seconds = perf_counter() - started
     sizes = [file.stat().st_size for file in out.rglob("*") if file.is_file()]
     words = sum(len(label.words) for label in labels.values()) / len(labels)
