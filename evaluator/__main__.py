@@ -28,7 +28,7 @@ def main() -> None:
         arguments.name,
     )
     print(table(report))
-    print(f"Report: {arguments.out / 'report.json'}, by page: {arguments.out / 'pages.csv'}")
+    print(f"Report: {arguments.out / 'index.html'}, figures: {arguments.out / 'report.json'} and pages.csv")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -18,6 +18,7 @@ from evaluator.breakdown import break_down
 from evaluator.detector import SETTINGS, detect, load_detector
 from evaluator.end_to_end import PageReading, compare_page
 from evaluator.figures import Sums, page_sums, scores_of, total
+from evaluator.html.write import write_html
 from evaluator.mean_precision import detection_extra
 from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
 from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
@@ -72,6 +73,8 @@ def evaluate(
         seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
     )
     write_report(report, page_rows(labels, sums, failed), out)
+    comparisons = {"finetuned − baseline": report.comparison} if report.comparison else {}
+    write_html(report, comparisons, labels, readings, read_images(shards), out)
     return report
 
 

@@ -79,7 +79,7 @@ def test_a_page_that_cannot_be_read_stays_in_the_denominator(evaluated: tuple[Re
 
 def test_the_report_on_disk(evaluated: tuple[Report, Path], shards: Path) -> None:
     _, out = evaluated
-    assert sorted(path.name for path in out.iterdir()) == ["pages.csv", "report.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["html", "index.html", "pages.csv", "report.json"]
     written: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert set(written) == {"systems", "comparison", "detector", "pages", "eval_set", "device", "versions", "seconds"}
     assert set(written["systems"]["finetuned"]) == {
@@ -168,8 +168,11 @@ def test_the_command(shards: Path, easyocr_dir: Path, tmp_path: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[1].startswith("baseline  english_g2")
-    assert run.stdout.splitlines()[-1].startswith(f"Report: {tmp_path}/report/report.json")
-    assert {line.split(":")[0] for line in run.stderr.splitlines()} == {"evaluate"}  # progress, and no warning
+    assert run.stdout.splitlines()[-1].startswith(f"Report: {tmp_path}/report/index.html")
+    assert {line.split(":")[0] for line in run.stderr.splitlines()} == {
+        "evaluate",
+        "report",
+    }  # progress, and no warning
     report = json.loads((tmp_path / "report" / "report.json").read_bytes())
     assert (list(report["systems"]), report["comparison"]) == (["baseline"], {})
 
