@@ -67,7 +67,7 @@ PARTS = (
     Part("seed", "seed recipe", {"character": "korean_g2", "schedule": "constant", "augment": False}, spoiled=True),
     Part("labels", "+ lossless labels", {}),
     Part("alphabet", "+ whole alphabet", {"character": "korean_g2+ksx1001"}),
-    Part("schedule", "+ schedule", {"schedule": "cosine"}),
+    Part("schedule", "+ schedule", {"schedule": "cosine", "warmup": "100"}),
     Part("augmentation", "+ augmentation", {"augment": True}),
 )
 
@@ -245,8 +245,8 @@ def table(runs: Sequence[Run]) -> list[str]:
         rows.append([part.title, *cells, *(f"{value:.2%}" for value in [*shares, *spread])])
     rows.append(["words", f"{groups['all'].num_pairs:,}", "", "", *(f"{groups[name].num_pairs:,}" for name in others)])
     widths = [max(len(row[place]) for row in rows if place < len(row)) for place in range(len(heads))]
-    sides = [str.ljust, *[str.rjust] * (len(heads) - 1)]
-    return ["  ".join(side(*cell) for side, *cell in zip(sides, row, widths, strict=False)) for row in rows]
+    aligned = [[cell.rjust(width) for cell, width in zip(row, widths, strict=False)] for row in rows]
+    return ["  ".join([row[0].ljust(widths[0]), *cells[1:]]) for row, cells in zip(rows, aligned, strict=True)]
 
 
 if __name__ == "__main__":

@@ -180,13 +180,13 @@ def test_the_config_decides_which_words_are_written(
 
 
 def test_the_config_decides_how_patches_are_kept(dataset: Path, tmp_path: Path) -> None:
-    kept = {}
-    for name, values in {"poor": {"jpeg_quality": 20}, "good": {}, "png": {"patch_format": "png"}}.items():
+    def kept(name: str, **values: object) -> dict[str, bytes]:
         build(msgspec.structs.replace(CONFIG, **values), dataset, tmp_path / name, ["training"], workers=1)
-        kept[name] = samples(tmp_path / name / TRAINING)["odd_80-10-120-30"]
-    assert len(kept["poor"]["jpg"]) < len(kept["good"]["jpg"])
+        return samples(tmp_path / name / TRAINING)["odd_80-10-120-30"]
+
+    assert len(kept("poor", jpeg_quality=20)["jpg"]) < len(kept("good")["jpg"])
     page = pixels(jpeg(77), cv2.IMREAD_GRAYSCALE)
-    assert np.array_equal(pixels(kept["png"]["png"]), page[10:30, 80:120])
+    assert np.array_equal(pixels(kept("lossless", patch_format="png")["png"]), page[10:30, 80:120])
 
 
 def test_an_impossible_alphabet_is_named_before_anything_is_built(dataset: Path, tmp_path: Path) -> None:
