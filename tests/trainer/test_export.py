@@ -275,7 +275,7 @@ def test_info_says_what_a_file_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("character", "line"),
     [
-        ("korean_g2", "korean_g2 (1,008 characters); of the 2,350 syllables of KS X 1001 it lacks 1,437: 갂"),
+        ("korean_g2", "korean_g2 (1,008 characters); of the 2,350 syllables of KS X 1001 it lacks 1,437: 갉"),
         (
             "korean_g2+ksx1001",
             "korean_g2+ksx1001 (2,933 characters); of the 2,350 syllables of KS X 1001 it lacks none; of its 488 "
