@@ -64,7 +64,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 PARTS = (
-    Part("seed", "seed recipe", {"character": "korean_g2", "schedule": "constant", "augment": False}, spoiled=True),
+    Part("seed", "seed recipe", {"character": "korean_g2", "augment": False}, spoiled=True),
     Part("labels", "+ lossless labels", {}),
     Part("alphabet", "+ whole alphabet", {"character": "korean_g2+ksx1001"}),
     Part("schedule", "+ schedule", {"schedule": "cosine", "warmup": "100"}),
