@@ -164,8 +164,8 @@ def of_today(values: dict[str, Any], path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: {other}: is another spelling of {key}; keep one of them")
     values = {SPELLINGS.get(key, key): value for key, value in values.items()}
     parts = [key for key in ALPHABET_PARTS if key in values]
-    alphabet = "".join(str(values.pop(key) or "") for key in parts)
-    if alphabet and "character" not in values:
+    alphabet = "".join(str(part) for part in map(values.pop, parts) if part not in (None, "None"))
+    if alphabet and not values.get("character"):
         return values | {"character": alphabet}
     if parts and os.environ.get("RANK", "0") == "0":  # under torchrun every rank loads the config
         print(f"{path}: {', '.join(parts)}: not looked at, the alphabet is `character`", file=sys.stderr)

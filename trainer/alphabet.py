@@ -12,9 +12,11 @@ import numpy as np
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import UsageError
+from ocr.network import network_of
 from ocr.shards import read_manifest
 from ocr.weight_files import read_weights
 from ocr.weights import charset_of, describe_alphabet, find_recognizer, split_additions
+from trainer.checkpoint import unlike_stages
 from trainer.plan import indexes
 from trainer.recipe import Recipe, sums
 from trainer.shards import located, read_texts
@@ -28,8 +30,8 @@ def charset_for(config: Config, checkpoint: Path | None = None) -> Charset:
 
     A run that goes on keeps the one in its checkpoint. Raises UsageError where `+data` cannot be counted.
     """
-    if checkpoint and checkpoint.exists():
-        return Charset(read_weights(checkpoint).character)
+    if checkpoint and checkpoint.exists() and (kept := read_weights(checkpoint).character):
+        return Charset(kept)
     counts_data = "data" in split_additions(config.character)[1]
     return charset_of(config.character, characters_of_data(config) if counts_data else "")
 
@@ -76,12 +78,13 @@ def alphabet_lines(recipe: Recipe, shards: Sequence[Path], easyocr_dir: Path) ->
     lines = [words_line(recipe, shards)] if shards else []
     if recipe.config.continue_from:
         path = find_recognizer(recipe.config.continue_from, easyocr_dir)
-        known, wanted = read_weights(path).character, recipe.charset.characters
-        if known and known != wanted:
-            num_kept = len(set(known) & set(wanted))
+        weights, wanted = read_weights(path), recipe.charset.characters
+        fits = not unlike_stages(weights.network, network_of(recipe.config))
+        if fits and weights.character not in ("", wanted):
+            num_kept = len(set(weights.character) & set(wanted))
             lines.append(
-                f"{path}: of its {len(known):,} characters {num_kept:,} keep their weights, {len(wanted) - num_kept:,} "
-                "of the alphabet's are new"
+                f"{path}: of its {len(weights.character):,} characters {num_kept:,} keep their weights, "
+                f"{len(wanted) - num_kept:,} of the alphabet's are new"
             )
     return lines
 
@@ -96,10 +99,10 @@ def words_line(recipe: Recipe, shards: Sequence[Path]) -> str:
     shares = "".join(f", {name} {share(number, num_words)}" for name, number in num_others.items())
     line = f"{share(num_own, num_words)} of {num_words:,} training words{shares}"
     if num_own < num_words:
-        best = max(num_others, key=lambda name: num_others[name])  # of several that write as many, the shortest name
+        best = max(num_others, key=lambda name: num_others[name])  # the first of several that write as many
         more, lost = num_others[best] - num_own, num_words - num_own
         line += (
-            f"; `character: {best}` would write {more:,} of the {lost:,} that it cannot"
+            f"; `character: {best}` would write {'all' if more == lost else f'{more:,} of the'} {lost:,} that it cannot"
             if more > 0
             else f"; no name writes more with character_min_count: {config.character_min_count}"
         )

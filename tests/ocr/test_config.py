@@ -58,6 +58,7 @@ def test_a_file_of_the_seeds_form_loads_unchanged(capsys: pytest.CaptureFixture[
         ("{freeze_FeatureExtraction: True}", {"freeze_FeatureFxtraction": True}),
         ("{freeze_FeatureFxtraction: True}", {"freeze_FeatureFxtraction": True}),
         ("{number: '012', symbol: '.,', lang_char: '가나'}", {"character": "012.,가나"}),
+        ("{number: '012', symbol: '', lang_char: None, character: }", {"character": "012"}),
         ("{number: , symbol: , lang_char: }", {"character": Config().character}),
         ("{number: '012', lang_char: '가나', character: 'abc'}", {"character": "abc"}),
     ],
