@@ -42,7 +42,7 @@ from ocr.shards import find_shards, write_shard
 from ocr.weights import charset_of
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "easyocr", "webdataset")
-BATCH_SIZE, NUM_VALIDATIONS = 16, 8
+BATCH_SIZE, NUM_VALIDATIONS = 16, 5
 FOR_ALL = {
     "continue_from": "english_g2",
     "batch_size": BATCH_SIZE,
@@ -84,7 +84,6 @@ class Run(msgspec.Struct, frozen=True):
 
     recipe: str
     seed: int
-    seconds: float
     groups: dict[str, TextCounts]
 
 
@@ -117,16 +116,12 @@ def main() -> None:
     num_training_words = sum((read_index(shard) or scan_tar(shard)).num_samples for shard in training)
     study = Study(this_machine(PACKAGES), arguments.patches, num_training_words, [])
     print_machine(study.machine)
-    print(
-        f"{num_training_words:,} training words, {len(words.texts):,} validation words, {arguments.patches:,} patches"
-    )
+    print(f"{num_training_words:,} training and {len(words.texts):,} validation words, {arguments.patches:,} patches")
     for seed in range(1111, 1111 + arguments.seeds):
         for name in arguments.recipes:
             run = trained_and_measured(work, name, seed, arguments.patches, arguments.set, words)
             study.runs.append(run)
-            print(
-                f"{name}, seed {seed}: {run.groups['all'].accuracy:.2%} of the words, {run.seconds:,.0f} s", flush=True
-            )
+            print(f"{name}, seed {seed}: {run.groups['all'].accuracy:.2%} of the words", flush=True)
             if arguments.json:
                 with written_whole(arguments.json) as file:
                     file.write(msgspec.json.format(msgspec.json.encode(study), indent=1))
@@ -200,9 +195,9 @@ def trained_and_measured(
     path = work / f"{config.experiment_name}.yaml"
     save_config(config, path)
     places = ("--saved-models", work.absolute() / "saved_models", "--easyocr-dir", work.absolute() / "EasyOCR")
-    usage = timed([sys.executable, "-m", "trainer", "--config", path.absolute(), *places], work)
+    timed([sys.executable, "-m", "trainer", "--config", path.absolute(), *places], work)
     groups = measured(work / "saved_models" / config.experiment_name / "best_norm_ed.pth", words)
-    return Run(name, seed, round(usage.seconds, 1), groups)
+    return Run(name, seed, groups)
 
 
 def recipe_of(name: str) -> tuple[Part, dict[str, str | bool]]:

@@ -40,5 +40,5 @@ def test_words_outside_the_alphabet_and_with_commas_are_counted_apart(tmp_path: 
     sizes = {name: counts.num_pairs for name, counts in groups.items()}
     assert sizes == {"all": 4, "inside korean_g2": 3, "outside it": 1, 'with , or "': 1}
     assert groups["outside it"].num_equal == 0
-    lines = table([Run("seed", seed, 1.0, groups) for seed in (1, 2)])
+    lines = table([Run("seed", seed, groups) for seed in (1, 2)])
     assert lines[1].startswith("seed recipe") and lines[-1].split() == ["words", "4", "3", "1", "1"]
