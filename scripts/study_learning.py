@@ -18,7 +18,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -38,7 +38,7 @@ from ocr.files import written_whole
 from ocr.index import read_index, scan_tar
 from ocr.page import decode_image
 from ocr.recognizer import Recognizer
-from ocr.shards import find_shards, write_shard
+from ocr.shards import Sample, find_shards, write_shard
 from ocr.weights import charset_of
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "easyocr", "webdataset")
@@ -144,14 +144,12 @@ def make_shards(work: Path, pages: int, validation: int, scale: float) -> None:
         for shard in find_shards(str(work / "shards" / split / "select_data")):
             spoiled = work / "spoiled" / split / "select_data" / shard.name
             if not spoiled.exists():
-                samples = wds.WebDataset(str(shard.absolute()), shardshuffle=False)
-                write_shard(
-                    spoiled,
-                    (
-                        (each["__key__"], {"jpg": each["jpg"], "txt": csv_field(each["txt"].decode()).encode()})
-                        for each in samples
-                    ),
-                )
+                write_shard(spoiled, spoiled_samples(shard))
+
+
+def spoiled_samples(shard: Path) -> Iterator[Sample]:
+    for sample in wds.WebDataset(str(shard.absolute()), shardshuffle=False):
+        yield sample["__key__"], {"jpg": sample["jpg"], "txt": csv_field(sample["txt"].decode()).encode()}
 
 
 def csv_field(text: str) -> str:
@@ -179,18 +177,15 @@ def trained_and_measured(
     part, keys = recipe_of(name)
     n_iter = num_patches // BATCH_SIZE
     shards = (work / ("spoiled" if part.spoiled else "shards")).absolute()
-    values = (
-        FOR_ALL
-        | keys
-        | {
-            "experiment_name": f"{name}-{seed}-{num_patches}",
-            "seed": seed,
-            "train_data": shards / "training",
-            "val_data": shards / "validation",
-            "n_iter": n_iter,
-            "val_period": -(-n_iter // NUM_VALIDATIONS),
-        }
-    )
+    of_run = {
+        "experiment_name": f"{name}-{seed}-{num_patches}",
+        "seed": seed,
+        "train_data": shards / "training",
+        "val_data": shards / "validation",
+        "n_iter": n_iter,
+        "val_period": -(-n_iter // NUM_VALIDATIONS),
+    }
+    values = {**FOR_ALL, **keys, **of_run}
     config = load_config(None, [*(f"{key}={value}" for key, value in values.items()), *overrides])
     path = work / f"{config.experiment_name}.yaml"
     save_config(config, path)
