@@ -85,7 +85,38 @@ def num_ctc_steps(text: str) -> int:
     return len(text) + sum(left == right for left, right in pairwise(text))
 
 
+def ks_x_1001() -> str:
+    """What `+ksx1001` adds to an alphabet, in this order: the syllables, then the symbols."""
+    return ks_x_1001_syllables() + ks_x_1001_symbols()
+
+
 def ks_x_1001_syllables() -> str:
     """The 2,350 Hangul syllables of KS X 1001, rows 16 to 40, which make up nearly all Korean text."""
-    rows, cells = range(0xB0, 0xC9), range(0xA1, 0xFF)
-    return bytes(byte for row in rows for cell in cells for byte in (row, cell)).decode("euc_kr")
+    return "".join(map(ks_x_1001_row, range(16, 41)))
+
+
+SYMBOL_ROWS = (1, 2, 3, 4, 5, 7, 8, 9)
+SYMBOL_CATEGORIES = frozenset("Pc Pd Ps Pe Pi Pf Po Sm Sc So Nl No".split())
+MODERN_JAMO = frozenset(map(chr, range(ord("ㄱ"), ord("ㅣ") + 1)))
+OTHER_LETTERS = frozenset("ㆍℓÅΩ")
+
+
+def ks_x_1001_symbols() -> str:
+    """The marks of KS X 1001 that Korean documents show, in its order: · ※ 「 ○ → ☎ ％ ￦ ㄱ ㆍ Ⅳ ㎡ ㉮ ① ½ and more.
+
+    Of rows 1 to 5 and 7 to 9 these are all punctuation, symbols and numbers, and the letters that serve as such, as NFC
+    leaves them in a text (Å and Ω). Left out are letters and digits of full width, Greek and European letters, old
+    jamo, accents, spaces, and whole rows: 6 (lines of tables), 10 and 11 (kana), 12 (Cyrillic).
+    """
+    characters = unicodedata.normalize("NFC", "".join(map(ks_x_1001_row, SYMBOL_ROWS)))
+    return "".join(
+        character
+        for character in dict.fromkeys(characters)  # Ω is a unit and a Greek letter
+        if unicodedata.category(character) in SYMBOL_CATEGORIES or character in MODERN_JAMO | OTHER_LETTERS
+    )
+
+
+def ks_x_1001_row(row: int) -> str:
+    """The characters of a row (1 to 94) of KS X 1001 in the order of their cells; empty cells are passed over."""
+    cells = (bytes((0xA0 + row, 0xA0 + cell)) for cell in range(1, 95))
+    return "".join(cell.decode("euc_kr", errors="ignore") for cell in cells)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,7 +49,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     img_width: PositiveInt = 1280
     PAD: bool = True
     contrast_adjust: Fraction = 0.0
-    character: str = "korean_g2"
+    character: str = "korean_g2+ksx1001"
+    character_min_count: PositiveInt = 10
     sensitive: bool = True
     batch_max_length: PositiveInt = 34
     data_filtering_off: bool = False
@@ -103,6 +106,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     baseline_model: Annotated[str, msgspec.Meta(min_length=1)] = "korean_g2"
 
 
+SPELLINGS = {"freeze_FeatureExtraction": "freeze_FeatureFxtraction"}
+"""What a key is also called, and its name here, which is the seed project's."""
+ALPHABET_PARTS = ("number", "symbol", "lang_char")
+"""EasyOCR's trainer puts its alphabet together of these; the seed's config leaves them empty."""
+
+
 class NumberLoader(yaml.SafeLoader):
     """YAML 1.1 reads `1e-8` as a string; here it is the number everybody means."""
 
@@ -118,7 +127,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     Raises UsageError with the file (or "command line"), the key and the remedy for an unknown key, a wrong type
     and an impossible value.
     """
-    from_file = read_yaml(path) if path else {}
+    from_file = of_today(read_yaml(path), path) if path else {}
     from_line = dict(parse_override(override) for override in overrides)
     place_of = {key: str(path) for key in from_file} | dict.fromkeys(from_line, "command line")
     for key, place in place_of.items():
@@ -148,8 +157,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def of_today(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The values of a file under the keys they have now; what says nothing any more is named on stderr."""
+    for other, key in SPELLINGS.items():
+        if other in values and key in values:
+            raise UsageError(f"{path}: {other}: is another spelling of {key}; keep one of them")
+    values = {SPELLINGS.get(key, key): value for key, value in values.items()}
+    parts = [key for key in ALPHABET_PARTS if key in values]
+    alphabet = "".join(str(part) for part in map(values.pop, parts) if part not in (None, "None"))
+    if alphabet and not values.get("character"):
+        return values | {"character": alphabet}
+    if parts and os.environ.get("RANK", "0") == "0":  # under torchrun every rank loads the config
+        print(f"{path}: {', '.join(parts)}: not looked at, the alphabet is `character`", file=sys.stderr)
+    return values
+
+
 def parse_override(override: str) -> tuple[str, Any]:
     key, equals, value = override.partition("=")
+    key = SPELLINGS.get(key, key)
     if not equals:
         raise UsageError(f"command line: {override!r} is not key=value")
     if isinstance(getattr(Config(), key, None), str):  # text stays text: experiment_name=2001, Transformation=None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import runpy
 import shutil
 import zipfile
@@ -11,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ocr.charset import Charset
+from ocr.charset import Charset, ks_x_1001
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
 
@@ -35,9 +36,58 @@ def default_easyocr_dir() -> Path:
     return Path(os.environ.get("EASYOCR_MODULE_PATH") or os.environ.get("MODULE_PATH") or Path.home() / ".EasyOCR")
 
 
-def charset_of(character: str) -> Charset:
-    """The alphabet a config's `character` means: the name of an EasyOCR recognizer, or the characters themselves."""
-    return Charset(RECOGNIZERS[character]["characters"] if character in RECOGNIZERS else character)
+WITH_ADDITIONS = re.compile(r"(.*?)((?:\+(?:ksx1001|data))*)", re.DOTALL)
+LIKE_A_NAME = re.compile(r"[a-z_]+_g[0-9]")
+
+
+def charset_of(character: str, of_data: str = "") -> Charset:
+    """The alphabet a config's `character` means: the name of an EasyOCR recognizer, or the characters themselves.
+
+    Behind either may stand `+ksx1001`, the rest of KS X 1001's syllables and then its document symbols, and `+data`,
+    what the training texts hold beside: `of_data`, which only the trainer knows (trainer/alphabet.py). What is added
+    goes to the end, so that the classes before it stay what they are. Raises UsageError for a name that is none, or an
+    alphabet that cannot work.
+    """
+    base, additions = split_additions(character)
+    if base not in RECOGNIZERS and LIKE_A_NAME.match(base):
+        near = difflib.get_close_matches(base, RECOGNIZERS, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECOGNIZERS)}"
+        raise UsageError(f"character: {character!r} is no model of EasyOCR, alone or with +ksx1001 or +data; {meant}")
+    characters = str(RECOGNIZERS[base]["characters"]) if base in RECOGNIZERS else base
+    for addition in additions:
+        characters = extended(characters, of_data if addition == "data" else ks_x_1001())
+    return Charset(characters)
+
+
+def split_additions(character: str) -> tuple[str, list[str]]:
+    """("korean_g2", ["ksx1001", "data"]) of `korean_g2+ksx1001+data`.
+
+    Characters that are meant themselves cannot end so: each stands in an alphabet once.
+    """
+    found = WITH_ADDITIONS.fullmatch(character)
+    assert found, "the pattern takes any text"
+    return found[1], found[2].split("+")[1:]
+
+
+def extended(characters: str, more: str) -> str:
+    known = frozenset(characters)
+    return characters + "".join(character for character in more if character not in known)
+
+
+def describe_alphabet(characters: str) -> str:
+    """What an alphabet is called: `korean_g2 (1,008 characters)`, `korean_g2 and 13 more (1,021 characters)`.
+
+    One that does not begin with a named alphabet is `10 characters`.
+    """
+    named = {name: str(model["characters"]) for name, model in RECOGNIZERS.items()}
+    named |= {f"{name}+ksx1001": extended(known, ks_x_1001()) for name, known in named.items()}
+    begins = [name for name, known in named.items() if characters.startswith(known)]
+    number = f"{len(characters):,} characters"
+    if not begins:
+        return number
+    longest = max(begins, key=lambda name: len(named[name]))
+    num_more = len(characters) - len(named[longest])
+    return f"{longest}{f' and {num_more:,} more' if num_more else ''} ({number})"
 
 
 def find_recognizer(path_or_name: str, easyocr_dir: Path) -> Path:

@@ -86,7 +86,7 @@ def dry_run(config: Config, dataset: Path, out: Path, splits: Sequence[str], wor
 
 
 def characters_of(config: Config) -> frozenset[str]:
-    """The characters that the config's alphabet holds."""
+    """The characters that the config's alphabet holds; without what `+data` adds, which is what a build finds out."""
     return frozenset(charset_of(config.character).characters)
 
 

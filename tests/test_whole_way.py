@@ -24,7 +24,7 @@ SCRIPTS = ROOT / "scripts"
 NUM_PAGES = 2
 
 
-SMALL = f"""train_images=4 val_images=2 eval_images={NUM_PAGES} continue_from=english_g2 new_prediction=True adam=True
+SMALL = f"""train_images=4 val_images=2 eval_images={NUM_PAGES} continue_from=english_g2 adam=True
 lr=0.001 workers=1 batch_size=8 n_iter=8 val_period=4 baseline_model=english_g2""".split()
 
 

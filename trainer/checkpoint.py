@@ -60,9 +60,9 @@ def weights_of(model: nn.Module, config: Config, charset: Charset) -> Weights:
 def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> RecognitionNetwork:
     """The model that training starts from: fresh, or what `continue_from` (a path or an EasyOCR name) holds.
 
-    With `new_prediction` the last layer is made for `character`: what belongs to characters that the file's alphabet
-    holds too is copied, the rest starts fresh. Without, both alphabets must be the same. Without `strict` all that
-    does not fit starts fresh. Raises UsageError where the file does not fit the config.
+    The last layer is mapped by character where the file's alphabet is another one. A file that does not say its
+    alphabet gives all but the last layer with `new_prediction`; without `strict` it is taken to have the config's, and
+    all that does not fit starts fresh. Raises UsageError where the file does not fit the config.
     """
     network = network_of(config)
     model = build_model(network, charset.num_classes)
@@ -74,14 +74,11 @@ def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> Recog
     if config.strict and (unlike := unlike_stages(weights.network, network)):
         shapes = differences(tensors, wanted)
         raise UsageError(f"{path}: {unlike} ({shapes}); make the config fit, or set strict: False")
-    if config.new_prediction:
-        tensors = with_new_prediction(weights, charset, wanted, path)
-    elif weights.character and weights.character != charset.characters:
-        raise UsageError(
-            f"{path}: its alphabet ({len(weights.character)} characters) is not the config's `character` "
-            f"({len(charset.characters)}); set new_prediction: True, or give the same alphabet in the same order"
-        )
-    elif not weights.character and config.strict:
+    if weights.character:
+        tensors = with_prediction_for(charset, weights, wanted)
+    elif config.new_prediction:
+        tensors = tensors | {name: value for name, value in wanted.items() if name.startswith("Prediction.")}
+    elif config.strict:
         raise UsageError(unknown_alphabet(weights, charset, path))
     if config.strict and (misshapen := differences(tensors, wanted)):
         raise UsageError(f"{path}: {misshapen}; give whole weights, or set strict: False")
@@ -109,18 +106,24 @@ def unknown_alphabet(weights: Weights, charset: Charset, path: Path) -> str:
     if num_classes != charset.num_classes:
         return (
             f"{path}: its last layer has {num_classes:,} classes, and `character` names {len(charset.characters):,} "
-            f"characters, {charset.num_classes:,} with the blank; give the alphabet it was trained with"
+            f"characters, {charset.num_classes:,} with the blank; give the alphabet it was trained with, or set "
+            "new_prediction: True to start the last layer afresh"
         )
     return (
         f"{path}: does not say its alphabet, and in another order it would read garbage; keep the "
-        f"user_network/{path.stem}.yaml of its export beside it, or set strict: False if it is `character`"
+        f"user_network/{path.stem}.yaml of its export beside it, set strict: False if it is `character`, or "
+        "new_prediction: True to start the last layer afresh"
     )
 
 
-def with_new_prediction(weights: Weights, charset: Charset, fresh: Tensors, path: Path) -> Tensors:
-    """The tensors with a prediction for another alphabet: known characters keep their weights, others start fresh."""
-    if not weights.character:
-        raise UsageError(f"{path}: its alphabet is unknown, so new_prediction cannot map it; keep its YAML beside it")
+def with_prediction_for(charset: Charset, weights: Weights, fresh: Tensors) -> Tensors:
+    """The tensors with a last layer for another alphabet: characters that both know keep their weights to the bit.
+
+    A new character starts as the mean of those of the file. Its logit then says how much a frame looks like a
+    character at all, and is never the greatest: before it has learned anything the network reads what it read before.
+    """
+    if weights.character == charset.characters:
+        return weights.tensors
     old = Charset(weights.character).class_of
     kept = [(row, old[character]) for character, row in charset.class_of.items() if character in old]
     new_rows, old_rows = (torch.tensor(rows) for rows in zip((0, 0), *kept, strict=True))
@@ -136,8 +139,10 @@ def with_new_prediction(weights: Weights, charset: Charset, fresh: Tensors, path
     tensors = dict(weights.tensors)
     for name, axis, new, old_places in parts:
         if name in tensors and name in fresh and same_but(axis, tensors[name], fresh[name]):
-            known = tensors[name].index_select(axis, old_places).to(fresh[name].dtype)
-            tensors[name] = fresh[name].clone().index_copy_(axis, new, known)
+            found = tensors[name].to(fresh[name].dtype)
+            characters = found.narrow(axis, found.shape[axis] - len(weights.character), len(weights.character))
+            mean = characters.mean(axis, keepdim=True).expand_as(fresh[name]).clone()
+            tensors[name] = mean.index_copy_(axis, new, found.index_select(axis, old_places))
     return tensors
 
 

@@ -6,16 +6,16 @@ import hashlib
 import re
 from pathlib import Path
 
-from ocr.charset import ks_x_1001_syllables
+from ocr.charset import ks_x_1001_syllables, ks_x_1001_symbols
 from ocr.weight_files import Weights, num_classes_of
-from ocr.weights import RECOGNIZERS
+from ocr.weights import RECOGNIZERS, describe_alphabet
 
-SHOWN_SYLLABLES = 40
+SHOWN_CHARACTERS = 40
 BUFFER = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")  # what BatchNorm counts, but does not learn
 
 
 def describe(path: Path, weights: Weights) -> str:
-    """Network, alphabet with the syllables it lacks, size and md5 of a weight file."""
+    """Network, alphabet with what it lacks of Korean writing, size and md5 of a weight file."""
     network, size = weights.network, path.stat().st_size
     color = "grey" if network.input_channel == 1 else "color"
     parameters = sum(tensor.numel() for name, tensor in weights.tensors.items() if not BUFFER.search(name))
@@ -34,9 +34,17 @@ def describe(path: Path, weights: Weights) -> str:
 def alphabet(weights: Weights) -> str:
     if not weights.character:
         return f"unknown, {num_classes_of(weights.tensors) - 1:,} characters"
-    missing = [syllable for syllable in ks_x_1001_syllables() if syllable not in weights.character]
-    shown = "".join(missing[:SHOWN_SYLLABLES]) + ("…" if len(missing) > SHOWN_SYLLABLES else "")
-    return (
-        f"{len(weights.character):,} characters; of the 2,350 syllables of KS X 1001 it lacks {len(missing):,}"
-        f"{': ' * bool(missing)}{shown}"
+    syllables, symbols = (
+        "".join(character for character in wanted if character not in weights.character)
+        for wanted in (ks_x_1001_syllables(), ks_x_1001_symbols())
     )
+    return (
+        f"{describe_alphabet(weights.character)}; of the 2,350 syllables of KS X 1001 it lacks {beginning(syllables)}; "
+        f"of its {len(ks_x_1001_symbols())} document symbols {beginning(symbols)}"
+    )
+
+
+def beginning(missing: str) -> str:
+    if not missing:
+        return "none"
+    return f"{len(missing):,}: {missing[:SHOWN_CHARACTERS]}{'…' if len(missing) > SHOWN_CHARACTERS else ''}"

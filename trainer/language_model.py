@@ -6,16 +6,14 @@ Name FILE in the config's `language_model`, with `decode: beamsearch`, and valid
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ocr.config import Config, load_config, selected_folders
-from ocr.errors import DataError, UsageError, run_command
-from ocr.index import read_index, scan_tar
+from ocr.errors import UsageError, run_command
 from ocr.language_model import make_language_model, save_language_model
-from ocr.progress import progress
 from ocr.shards import find_shards
-from ocr.weights import charset_of
+from trainer.alphabet import charset_for
+from trainer.shards import read_texts
 
 
 def write_language_model(config: Config, path: Path) -> str:
@@ -26,21 +24,12 @@ def write_language_model(config: Config, path: Path) -> str:
     texts = list(read_texts([shard for folder in folders for shard in find_shards(str(folder))]))
     if not config.sensitive:
         texts = [text.lower() for text in texts]
-    model = make_language_model(texts, charset_of(config.character))
+    model = make_language_model(texts, charset_for(config))
     save_language_model(model, path)
     return (
         f"{path}: {len(model.keys):,} n-grams of {len(texts):,} texts, {path.stat().st_size:,} bytes; "
         f"a character of them has {-model.mean_log_prob:.2f} nats"
     )
-
-
-def read_texts(shards: Sequence[Path]) -> Iterator[str]:
-    """Every text of some shards, in order, from their indexes; a tar without one is read."""
-    for shard in progress(shards, "texts", "shards"):
-        try:
-            yield from (read_index(shard) or scan_tar(shard)).texts()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from trainer.checkpoint import Progress
+from trainer.plan import listed_fates
 from trainer.validate import Validation
 
 RULE = "-" * 80
@@ -35,8 +36,7 @@ def training_block(n_iter: int, training_loss: float, found: Validation, progres
 
 def counts_line(name: str, fates: Mapping[str, int]) -> str:
     """`validation: 2,231 samples, 2,120 used, 111 character outside the alphabet`."""
-    parts = [f"{number:,} {fate}" for fate, number in sorted(fates.items(), key=lambda item: -item[1])]
-    return f"{name}: {sum(fates.values()):,} samples, " + ", ".join(parts)
+    return f"{name}: {sum(fates.values()):,} samples, {listed_fates(fates)}"
 
 
 def append_line(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -71,7 +71,13 @@ def plan_training(shards: Sequence[Path], recipe: Recipe) -> Plan:
 
 
 def hopeless(fates: dict[str, int]) -> str:
-    return f"no sample can be trained on: {fates}; look at character, batch_max_length, img_width"
+    found = listed_fates(fates) or "the shards hold none"
+    return f"no sample can be trained on: {found}; look at character, batch_max_length, img_width"
+
+
+def listed_fates(fates: Mapping[str, int]) -> str:
+    """`2,120 used, 111 character outside the alphabet`, the most common first."""
+    return ", ".join(f"{number:,} {fate}" for fate, number in sorted(fates.items(), key=lambda item: -item[1]))
 
 
 def plan_validation(shards: Sequence[Path], recipe: Recipe) -> Plan:

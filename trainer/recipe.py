@@ -98,6 +98,11 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def classes(self, index: Index) -> tuple[np.ndarray, np.ndarray]:
         """(the class of every character of all texts, 0 outside the alphabet; where each text ends among them)."""
+        code_points, ends = self.code_points(index)
+        return self.charset.class_table[code_points], ends
+
+    def code_points(self, index: Index) -> tuple[np.ndarray, np.ndarray]:
+        """(the code point of every character of all texts; where each text ends among them)."""
         if self.config.sensitive:
             text = index.text.tobytes().decode()
             first_bytes = (index.text & 0xC0) != 0x80
@@ -105,7 +110,7 @@ class Recipe(msgspec.Struct, frozen=True):
         else:
             texts = [self.text(text) for text in index.texts()]
             text, ends = "".join(texts), np.cumsum([len(text) for text in texts], dtype=np.int64)
-        return self.charset.class_table[np.frombuffer(text.encode("utf-32-le"), np.uint32)], ends
+        return np.frombuffer(text.encode("utf-32-le"), np.uint32), ends
 
 
 def sizes(index: Index) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import msgspec
 import numpy as np
 
 from ocr.config import Config, selected_folders
-from ocr.errors import UsageError
-from ocr.index import index_path
+from ocr.errors import DataError, UsageError
+from ocr.index import index_path, read_index, scan_tar
+from ocr.progress import progress
 from ocr.shards import brace_patterns, find_shards, read_manifest
 from trainer.order import Order, parts_of, slice_bounds
-from trainer.plan import Plan, fates_of, plan_training, plan_validation
+from trainer.plan import Plan, fates_of, listed_fates, plan_training, plan_validation
 from trainer.recipe import Recipe
 
 
@@ -55,11 +56,18 @@ def training_shards(recipe: Recipe) -> Shards:
 
 
 def validation_shards(recipe: Recipe) -> Shards:
-    """What `val_data` and `select_data` name, all folders behind one another."""
+    """What `val_data` and `select_data` name, all folders behind one another.
+
+    Raises DataError where they hold no word, as far as indexes tell; of plain tars, validation itself finds out.
+    """
     folders, urls = located(recipe.config.val_data, recipe.config)
     if urls:
         return Shards([], urls, promised(folders))
-    return Shards([plan_validation([shard for shards in folders for shard in shards], recipe)], [], {})
+    plan = plan_validation([shard for shards in folders for shard in shards], recipe)
+    if not plan.num_samples:
+        found = f" ({listed_fates(plan.fates)})" if plan.fates else ""
+        raise DataError(f"{recipe.config.val_data}: holds no word to validate on{found}; build more validation pages")
+    return Shards([plan], [], {})
 
 
 def located(data: str, config: Config) -> tuple[list[list[Path]], list[str]]:
@@ -74,6 +82,15 @@ def located(data: str, config: Config) -> tuple[list[list[Path]], list[str]]:
     shards = [shard for folder in folders for shard in folder]
     indexed = any(index_path(shard).exists() for shard in shards)
     return folders, [] if indexed else [str(shard.absolute()) for shard in shards]
+
+
+def read_texts(shards: Sequence[Path]) -> Iterator[str]:
+    """Every text of some shards, in order, from their indexes; a tar without one is read."""
+    for shard in progress(shards, "texts", "shards"):
+        try:
+            yield from (read_index(shard) or scan_tar(shard)).texts()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
 
 
 def promised(folders: Sequence[Sequence[Path]]) -> dict[str, int]:

@@ -24,7 +24,7 @@ from ocr.network import build_model, network_of
 from ocr.patch import to_input
 from ocr.progress import progress as shown
 from ocr.weight_files import save_weights
-from ocr.weights import charset_of
+from trainer.alphabet import alphabet_lines, charset_for
 from trainer.checkpoint import LAST_NAME, Progress, resume, save_checkpoint, starting_model, weights_of
 from trainer.data import Batch, training_batches, validation_batches
 from trainer.distributed import Process, gathered, joined
@@ -72,7 +72,7 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
 
 def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
     torch.manual_seed(config.seed)
-    recipe = Recipe(config, charset_of(config.character))
+    recipe = Recipe(config, charset_for(config, folder / LAST_NAME))
     beam = beam_of(config, recipe.charset)
     training, validation = training_shards(recipe), validation_shards(recipe)
     goes_on = (folder / LAST_NAME).exists()
@@ -94,6 +94,7 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
         print(f"{len(training)} training shards, {len(validation)} validation shards, {where}", flush=True)
         if not goes_on:
             log_fates(run, training.fates, validation.fates)
+            log_alphabet(run, easyocr_dir)
         for data, shards in ((config.train_data, training), (config.val_data, validation)):
             if shards.urls:
                 print(f"{data}: {WHAT_IS_LOST}", flush=True)
@@ -109,6 +110,14 @@ def log_fates(run: Run, training: Mapping[str, int], validation: Mapping[str, in
     if parts:
         at = f"[{run.progress.iteration}/{run.recipe.config.n_iter}]"
         append_line(run.folder / "log_dataset.txt", f"{at} {'; '.join(parts)}")
+
+
+def log_alphabet(run: Run, easyocr_dir: Path) -> None:
+    """Say, and write to log_dataset.txt, what the alphabet can write of the training words."""
+    shards = [shard for plan in run.training.plans for shard in plan.shards]
+    for line in alphabet_lines(run.recipe, shards, easyocr_dir):
+        append_line(run.folder / "log_dataset.txt", line)
+        print(line, flush=True)
 
 
 def iterate(run: Run) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from ocr.config import Config, load_config, save_config, selected_folders
 from ocr.errors import UsageError
+from ocr.weights import charset_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -36,6 +37,44 @@ def test_korean_g2_yaml_says_the_defaults() -> None:
 
 def test_quickstart_yaml_loads() -> None:
     assert load_config(CONFIGS / "quickstart.yaml").baseline_model == "english_g2"
+
+
+def test_a_file_of_the_seeds_form_loads_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
+    path = CONFIGS.parent / "tests" / "seed_config.yaml"
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(values) >= SEED_KEYS
+    config = load_config(path)
+    lost = {"number", "symbol", "lang_char"}
+    read = {key: getattr(config, key) for key in values.keys() - lost}
+    assert read == {key: values[key] for key in values.keys() - lost} | {"eps": 1e-8, "lr": 1.0}
+    assert config.character == charset_of("korean_g2").characters
+    said = capsys.readouterr().err
+    assert said == f"{path}: number, symbol, lang_char: not looked at, the alphabet is `character`\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{freeze_FeatureExtraction: True}", {"freeze_FeatureFxtraction": True}),
+        ("{freeze_FeatureFxtraction: True}", {"freeze_FeatureFxtraction": True}),
+        ("{number: '012', symbol: '.,', lang_char: '가나'}", {"character": "012.,가나"}),
+        ("{number: '012', symbol: '', lang_char: None, character: }", {"character": "012"}),
+        ("{number: , symbol: , lang_char: }", {"character": Config().character}),
+        ("{number: '012', lang_char: '가나', character: 'abc'}", {"character": "abc"}),
+    ],
+)
+def test_what_others_call_a_key_is_understood(tmp_path: Path, text: str, expected: dict[str, object]) -> None:
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    config = load_config(tmp_path / "mine.yaml")
+    assert {key: getattr(config, key) for key in expected} == expected
+
+
+def test_both_spellings_work_on_the_command_line_and_one_alone_in_a_file(tmp_path: Path) -> None:
+    assert load_config(None, ["freeze_FeatureExtraction=True"]).freeze_FeatureFxtraction
+    path = tmp_path / "mine.yaml"
+    path.write_text("{freeze_FeatureExtraction: True, freeze_FeatureFxtraction: False}", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"{path}: freeze_FeatureExtraction: is another spelling of freeze_FeatureFx"):
+        load_config(path)
 
 
 @pytest.mark.parametrize(

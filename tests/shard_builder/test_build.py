@@ -19,7 +19,7 @@ import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page, Word, page_from_json
-from ocr.shards import find_shards, read_manifest
+from ocr.shards import Manifest, find_shards, read_manifest
 from shard_builder.build import build
 from shard_builder.listing import NO_IMAGE, NO_LABEL
 from shard_builder.plan import NOT_DRAWN, SPLITS
@@ -149,11 +149,44 @@ def test_counts_add_up_to_what_the_zips_list(dataset: Path, tmp_path: Path) -> N
 
 
 def test_characters_outside_the_alphabet_are_written_and_counted(dataset: Path, tmp_path: Path) -> None:
-    manifest = build(CONFIG, dataset, tmp_path, ["training"], workers=1)["training"]
+    def built(character: str) -> Manifest:
+        config = msgspec.structs.replace(CONFIG, character=character)
+        return build(config, dataset, tmp_path, ["training"], workers=1)["training"]
+
+    manifest = built("korean_g2")
     assert manifest.missing == {"를": 1}
-    digits = build(msgspec.structs.replace(CONFIG, character="0123456789"), dataset, tmp_path, ["training"], workers=1)
-    assert digits["training"].missing["김"] == 8 + 3
-    assert digits["training"].shards == manifest.shards
+    assert built("korean_g2+ksx1001").missing == {}
+    assert built("korean_g2+data").missing == {"를": 1}  # what +data adds is found in what is built here
+    assert built("0123456789").missing["김"] == 8 + 3
+    assert built("0123456789").shards == manifest.shards
+
+
+@pytest.mark.parametrize(
+    ("values", "written", "refused"),
+    [
+        ({}, {"odd_10-40-14-44": "."}, {"odd_100-40-103-60", "odd_70-40-90-71"}),
+        ({"min_side": 3}, {"odd_100-40-103-60": "1"}, {"odd_70-40-90-71"}),
+        ({"min_side": 5}, {"odd_20-40-30-100": "세"}, {"odd_10-40-14-44"}),
+        ({"vertical_words": "keep"}, {"odd_70-40-90-71": "세로"}, {"odd_100-40-103-60"}),
+    ],
+)
+def test_the_config_decides_which_words_are_written(
+    dataset: Path, tmp_path: Path, values: dict[str, object], written: dict[str, str], refused: set[str]
+) -> None:
+    build(msgspec.structs.replace(CONFIG, **values), dataset, tmp_path, ["training"], workers=1)
+    found = samples(tmp_path / TRAINING)
+    assert {key: found[key]["txt"].decode() for key in written} == written
+    assert not refused & found.keys()
+
+
+def test_the_config_decides_how_patches_are_kept(dataset: Path, tmp_path: Path) -> None:
+    def kept(name: str, **values: object) -> dict[str, bytes]:
+        build(msgspec.structs.replace(CONFIG, **values), dataset, tmp_path / name, ["training"], workers=1)
+        return samples(tmp_path / name / TRAINING)["odd_80-10-120-30"]
+
+    assert len(kept("poor", jpeg_quality=20)["jpg"]) < len(kept("good")["jpg"])
+    page = pixels(jpeg(77), cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(pixels(kept("lossless", patch_format="png")["png"]), page[10:30, 80:120])
 
 
 def test_an_impossible_alphabet_is_named_before_anything_is_built(dataset: Path, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import torch
 import yaml
 
 from ocr.beam_search import BeamSearch
-from ocr.charset import ks_x_1001_syllables
 from ocr.config import Config
 from ocr.engines import TorchEngine
 from ocr.errors import DataError, UsageError
@@ -50,7 +49,7 @@ def no_trace_of_readers() -> Iterator[None]:
 def korean_weights(path: Path, character: str = KOREAN, **values: object) -> Weights:
     """english_g2's network with another last layer, so that logits are those of a network that has learned."""
     torch.manual_seed(0)
-    config = changed(Config(continue_from="english_g2", new_prediction=True, character=character), **values)
+    config = changed(Config(continue_from="english_g2", character=character), **values)
     charset = charset_of(character)
     weights = weights_of(starting_model(config, charset, path.parent), config, charset)
     save_weights(weights, path)
@@ -76,6 +75,20 @@ def test_the_reader_reads_what_the_recognizer_reads(tmp_path: Path) -> None:
     ((_, theirs, their_confidence),) = reader.recognize(patch)
     assert ours == theirs
     assert our_confidence == pytest.approx(their_confidence, abs=1e-4)
+
+
+def test_the_reader_reads_an_extended_alphabet_and_at_first_what_was_read_before(tmp_path: Path) -> None:
+    character = str(RECOGNIZERS["english_g2"]["characters"]) + "를㎡①·漢"
+    korean_weights(tmp_path / "best.pth", character)
+    export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
+    reader = load_reader("fine", LANGUAGES, tmp_path / "EasyOCR")
+    assert reader.character == character
+    english = Recognizer.load("english_g2", easyocr_dir=tmp_path / "EasyOCR")
+    for patch in map(drawn, ("3,000", "No. 42-7", "Kim")):
+        ((_, text, confidence),) = reader.recognize(patch)
+        ((english_text, english_confidence),) = english.read([patch])
+        assert text == english_text
+        assert confidence == pytest.approx(english_confidence, abs=1e-3)
 
 
 def test_names_begin_with_module_and_nothing_is_left_beside(tmp_path: Path) -> None:
@@ -253,22 +266,29 @@ def test_info_says_what_a_file_is(tmp_path: Path) -> None:
         f"file:     {path}, 15,143,997 bytes, md5 5864788e1821be9e454ec108d61b887d (EasyOCR english_g2)",
         "network:  None-VGG-BiLSTM-CTC, output_channel 256, hidden_size 256, reads grey at height 64, "
         "3,781,345 parameters",
-        "alphabet: 96 characters; of the 2,350 syllables of KS X 1001 it lacks 2,350: "
-        "가각간갇갈갉갊감갑값갓갔강갖갗같갚갛개객갠갤갬갭갯갰갱갸갹갼걀걋걍걔걘걜거걱건걷…",
+        "alphabet: english_g2 (96 characters); of the 2,350 syllables of KS X 1001 it lacks 2,350: "
+        "가각간갇갈갉갊감갑값갓갔강갖갗같갚갛개객갠갤갬갭갯갰갱갸갹갼걀걋걍걔걘걜거걱건걷…; "
+        "of its 488 document symbols 487: 、。·‥…〃―∥＼∼‘’“”〔〕〈〉《》「」『』【】±×÷≠≤≥∞∴°′″℃Å￠…",
     ]
 
 
 @pytest.mark.parametrize(
     ("character", "line"),
     [
-        (KOREAN, "1,008 characters; of the 2,350 syllables of KS X 1001 it lacks 1,437: "),
-        (ks_x_1001_syllables(), "2,350 characters; of the 2,350 syllables of KS X 1001 it lacks 0"),
+        ("korean_g2", "korean_g2 (1,008 characters); of the 2,350 syllables of KS X 1001 it lacks 1,437: 갉"),
+        (
+            "korean_g2+ksx1001",
+            "korean_g2+ksx1001 (2,933 characters); of the 2,350 syllables of KS X 1001 it lacks none; of its 488 "
+            "document symbols none",
+        ),
+        ("+ksx1001", "2,838 characters; of the 2,350 syllables of KS X 1001 it lacks none"),
         ("", "unknown, 9 characters"),
     ],
 )
-def test_info_names_the_missing_syllables(tmp_path: Path, character: str, line: str) -> None:
+def test_info_names_what_the_alphabet_lacks(tmp_path: Path, character: str, line: str) -> None:
     (tmp_path / "some.pth").write_bytes(b"")
-    weights = Weights(Network(), character, {"Prediction.weight": torch.zeros(10, 1)})
+    characters = charset_of(character).characters if character else ""
+    weights = Weights(Network(), characters, {"Prediction.weight": torch.zeros(10, 1)})
     assert describe(tmp_path / "some.pth", weights).splitlines()[-1].startswith(f"alphabet: {line}")
 
 

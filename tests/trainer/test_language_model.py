@@ -11,7 +11,8 @@ from ocr.errors import DataError, UsageError
 from ocr.language_model import read_language_model
 from ocr.weights import charset_of
 from tests.trainer.conftest import SMALL, changed, number_shards
-from trainer.language_model import read_texts, write_language_model
+from trainer.language_model import write_language_model
+from trainer.shards import read_texts
 from trainer.train import train
 
 

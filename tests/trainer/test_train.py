@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ocr.config import Config, load_config, save_config
+from ocr.errors import DataError
 from ocr.index import index_path
 from ocr.weight_files import read_weights
 from ocr.weights import charset_of
@@ -70,7 +71,19 @@ def test_a_run_writes_the_seeds_log_and_what_reads(config: Config, tmp_path: Pat
     assert load_config(folder / "config.yaml") == config
     assert read_weights(folder / "best_norm_ed.pth").character == read_weights(folder / "last.pth").character
     counts = (folder / "log_dataset.txt").read_text(encoding="utf-8")
-    assert counts == "[0/4] training: 90 samples, 90 used; validation: 22 samples, 22 used\n"
+    assert counts == (
+        "[0/4] training: 90 samples, 90 used; validation: 22 samples, 22 used\n"
+        "alphabet: english_g2 (96 characters) writes 100.00% of 90 training words, korean_g2 100.00%, "
+        "korean_g2+ksx1001 100.00%, korean_g2+data 100.00%, korean_g2+ksx1001+data 100.00%\n"
+    )
+
+
+def test_an_empty_validation_set_is_named_before_anything_is_trained(config: Config, tmp_path: Path) -> None:
+    number_shards(tmp_path / "empty" / "select_data", num_shards=1, samples_per_shard=0)
+    empty = changed(config, val_data=str(tmp_path / "empty"), val_period=10**9, **SMALL)
+    with pytest.raises(DataError, match="empty: holds no word to validate on; build more validation pages"):
+        train(empty, tmp_path / "saved", tmp_path)
+    assert not (tmp_path / "saved").exists()
 
 
 def test_the_same_seed_gives_the_same_weights(config: Config, tmp_path: Path) -> None:
@@ -85,7 +98,6 @@ def test_a_few_words_are_learned_by_heart(config: Config, tmp_path: Path) -> Non
         config,
         train_data=config.val_data,
         character="0123456789",
-        new_prediction=True,
         n_iter=60,
         val_period=60,
         batch_size=8,
@@ -221,8 +233,8 @@ def test_color_is_trained_where_asked(config: Config, tmp_path: Path) -> None:
         ({"train_data": "nowhere"}, 2, "error: nowhere/select_data: no shard (*.tar) there"),
         ({"val_data": "nowhere"}, 2, "error: nowhere/select_data: no shard (*.tar) there"),
         ({"continue_from": "nowhere.pth"}, 2, "error: nowhere.pth: no such weight file"),
-        ({"character": "korean_g2"}, 2, "is not the config's `character` (1008)"),
-        ({"character": "가나다", "new_prediction": True}, 1, "error: no sample can be trained on"),
+        ({"character": "korean_g3"}, 2, "error: character: 'korean_g3' is no model of EasyOCR"),
+        ({"character": "가나다"}, 1, "error: no sample can be trained on: 90 character outside the alphabet"),
         ({"lr": 1e12, "adam": False, "grad_clip": 1e12, **SMALL}, 1, "the training loss is nan; lower lr"),
     ],
 )
