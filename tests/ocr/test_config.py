@@ -48,6 +48,8 @@ def test_quickstart_yaml_loads() -> None:
         ("seed: 1.5", "seed: expected `int`, got `float`"),
         ("PAD: maybe", "PAD: expected `bool`, got `str`"),
         ("lr: -1", "lr: expected `float` > 0.0"),
+        ("schedule: linear", "schedule: invalid enum value 'linear'"),
+        ("ema: 1.0", "ema: expected `float` < 1.0"),
         ("Transformation: STN", "Transformation: invalid enum value 'STN'"),
         ("num_fiducial: 21", "num_fiducial: expected `int` that's a multiple of 2"),
         ("FeatureExtraction: ResNet\noutput_channel: 8", "output_channel: ResNet needs at least 16"),
