@@ -25,7 +25,8 @@ class Average:
         Early on the mean is over the latest tenth of the run, so that it does not hold on to where the run began.
         """
         decay = min(self.decay, (1 + iteration) / (10 + iteration))
-        get_ema_multi_avg_fn(decay)(self.means, self.latest, iteration)
+        mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        mean(self.means, self.latest, iteration)
 
 
 def floats(model: nn.Module) -> list[torch.Tensor]:

@@ -59,7 +59,7 @@ def joined() -> Iterator[Process]:
     dist.destroy_process_group()
 
 
-def fails_first(store: dist.Store) -> bool:
+def fails_first(store: dist.distributed_c10d.Store) -> bool:
     """Whether no other rank has failed before; not where the store is gone with the process that kept it."""
     try:
         return int(store.add("failed ranks", 1)) == 1

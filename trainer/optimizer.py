@@ -31,7 +31,7 @@ def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.adam:
         return torch.optim.Adam(parameters, lr=config.lr, betas=(config.beta1, 0.999), eps=config.eps, fused=True)
-    return torch.optim.Adadelta(parameters, lr=config.lr, rho=config.rho, eps=config.eps, foreach=True)
+    return torch.optim.Adadelta(parameters, lr=config.lr, rho=config.rho, eps=config.eps)
 
 
 def taught(config: Config, targets_BL: torch.Tensor) -> torch.Tensor | None:

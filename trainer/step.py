@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -40,7 +41,16 @@ def learner_of(model: RecognitionNetwork, config: Config, process: Process) -> n
 
 def computes_in_bfloat16(config: Config, device: torch.device) -> bool:
     """Whether the forward pass runs in bfloat16: where `amp` allows it and the device computes it, not emulates it."""
-    return config.amp and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return config.amp and knows_bfloat16(device.type)
+
+
+@cache
+def knows_bfloat16(device_type: str) -> bool:
+    """NVIDIA from Ampere on; of CPUs those with AVX512-BF16 (AMD from Zen 4 on, Intel from Cooper Lake on) or AMX."""
+    if device_type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.4 does not tell
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def step(

@@ -44,9 +44,11 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
         run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
         if not is_over(run):
             iterate(run, came)
+            finish(run)
         elif process.is_main:
             print(f"{run.folder}: already trained for {run.progress.iteration:,} iterations")
-        finish(run)
+        if process.is_main:
+            print(f"weights and log: {run.folder}", flush=True)
     if not is_over(run):
         raise StoppedError(
             f"{run.folder}: stopped by a signal behind iteration {run.progress.iteration:,} of {config.n_iter:,}; the "
@@ -197,12 +199,9 @@ def save(run: Run) -> None:
 
 
 def finish(run: Run) -> None:
-    """Say what there is to look at."""
+    """What is left to be shown of a run that has ended."""
     run.watch.close()
-    if not run.process.is_main:
-        return
-    state, config = run.progress, run.recipe.config
-    draw_curves(run.folder)
-    if 0 < config.early_stop <= state.num_worse:
-        print(f"stopped early: {state.num_worse} validations in a row found no better figure")
-    print(f"weights and log: {run.folder}", flush=True)
+    if run.process.is_main:
+        draw_curves(run.folder)
+        if run.progress.iteration < run.recipe.config.n_iter and is_over(run):
+            print(f"stopped early: {run.progress.num_worse} validations in a row found no better figure")

@@ -12,8 +12,8 @@ import torch
 
 from ocr.config import Config
 from ocr.weight_files import read_weights
-from tests.trainer.conftest import SMALL, changed
-from tests.trainer.troubled import ask_to_stop, exit_codes, kill, terminate
+from tests.trainer.conftest import SMALL, changed, numbers_config
+from tests.trainer.troubled import ask_to_stop, exit_codes, kill
 from trainer.train import train
 
 TIMES = ("seconds", "patches_per_second", "data_wait", "validation_share")
@@ -38,17 +38,18 @@ def checkpoint(folder: Path) -> list[torch.Tensor]:
     return tensors([content["weights"], content["trained"], content["optimizer"]])
 
 
-@pytest.fixture
 def schooled(config: Config) -> Config:
     """Everything that a checkpoint has to hold; 7 iterations over 3 epochs."""
     learned = {"schedule": "cosine", "warmup": 2, "ema": 0.9, "accumulate": 2}
     return changed(config, batch_size=32, val_period=3, n_iter=7, workers=2, **learned, **SMALL)
 
 
-@pytest.fixture
-def whole(schooled: Config, tmp_path: Path) -> Path:
-    assert exit_codes(schooled, tmp_path / "whole") == [0]
-    return tmp_path / "whole" / "numbers"
+@pytest.fixture(scope="module")
+def whole(numbers: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing stopped."""
+    saved = tmp_path_factory.mktemp("whole")
+    assert exit_codes(schooled(numbers_config(numbers)), saved) == [0]
+    return saved / "numbers"
 
 
 @pytest.mark.parametrize(
@@ -56,12 +57,11 @@ def whole(schooled: Config, tmp_path: Path) -> Path:
     [
         (kill, 300.0, -9, 3),  # back to the last validation …
         (kill, 0.0, -9, 4),  # … or to a checkpoint in between
-        (terminate, 300.0, 75, 5),  # the iteration is done first
-        (ask_to_stop, 300.0, 75, 5),
+        (ask_to_stop, 300.0, 75, 5),  # the iteration is done first
     ],
 )
 def test_a_stopped_run_goes_on_bit_for_bit(
-    schooled: Config,
+    config: Config,
     whole: Path,
     tmp_path: Path,
     trouble: Callable[[], None],
@@ -70,10 +70,10 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     kept: int,
 ) -> None:
     saved, folder = tmp_path / "stopped", tmp_path / "stopped" / "numbers"
-    troubled = changed(schooled, workers=0)
+    troubled = changed(schooled(config), workers=0)
     assert exit_codes(troubled, saved, trouble=trouble, iteration=5, save_seconds=save_seconds) == [code]
     assert torch.load(folder / "last.pth", weights_only=True)["progress"]["iteration"] == kept
-    assert exit_codes(changed(schooled, workers=1), saved) == [0]
+    assert exit_codes(changed(schooled(config), workers=1), saved) == [0]
     assert lines(folder) == lines(whole)
     assert [line["iteration"] for line in lines(folder)] == [1, 2, 3, 4, 5, 6, 7]
     assert (folder / "log_dataset.txt").read_bytes() == (whole / "log_dataset.txt").read_bytes()

@@ -11,11 +11,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import matplotlib.figure  # noqa: F401 (what a run imports late, its forks need not import each)
 import pytest
 import torch
+import torch.utils.tensorboard
 
 from ocr.config import Config
-from ocr.errors import DataError, run_command
+from ocr.errors import run_command
 from trainer.step import step as undisturbed
 from trainer.train import train
 
@@ -26,20 +28,8 @@ def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def ask_to_stop() -> None:
     os.kill(os.getpid(), signal.SIGUSR1)
-
-
-def damage() -> None:
-    raise DataError("000001.tar: word-7: its patch is cut off; build the shard again")
-
-
-def fill_memory() -> None:
-    raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB. GPU 0 has 1 GiB free.")
 
 
 def exit_codes(
