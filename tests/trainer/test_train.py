@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ocr.config import Config, load_config, save_config
 from ocr.index import index_path
@@ -72,6 +75,20 @@ def test_a_run_writes_the_seeds_log_and_what_reads(config: Config, tmp_path: Pat
     assert read_weights(folder / "best_norm_ed.pth").character == read_weights(folder / "last.pth").character
     counts = (folder / "log_dataset.txt").read_text(encoding="utf-8")
     assert counts == "[0/4] training: 90 samples, 90 used; validation: 22 samples, 22 used\n"
+
+
+def test_a_run_can_be_watched(config: Config, tmp_path: Path) -> None:
+    folder = train(changed(config, **SMALL), tmp_path, tmp_path)
+    first, last = (json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (first["iteration"], last["iteration"], last["epoch"], last["lr"]) == (2, 4, 0, config.lr)
+    assert 0 < last["validation_share"] < 1 and 0 <= last["data_wait"] <= 1 and last["patches_per_second"] > 0
+    board = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0, "images": 0}).Reload()
+    assert {"loss", "lr", "patches_per_second", "data_wait", "accuracy", "norm_ed", "cer"} <= set(
+        board.Tags()["scalars"]
+    )
+    assert [event.step for event in board.Scalars("cer")] == [2, 4]
+    assert board.Tags()["images"] == ["worst words"]
+    assert cv2.imread(str(folder / "curves.png")).shape == (900, 1000, 3)
 
 
 def test_the_same_seed_gives_the_same_weights(config: Config, tmp_path: Path) -> None:
@@ -154,8 +171,8 @@ def test_plain_tars_train_too_and_say_what_is_lost(
     folder = train(plain, tmp_path / "saved", tmp_path / "EasyOCR")
     assert capsys.readouterr().out.count("reading plain tars, because there is no index beside the shards") == 2
     lines = (folder / "log_dataset.txt").read_text(encoding="utf-8").splitlines()
-    assert [line.partition(" training: ")[0] for line in lines] == ["[2/4]", "[4/4]"]
-    assert all("; validation: 18 samples, 18 used" in line for line in lines)
+    assert re.fullmatch(r"\[2/4\] training: \d+ samples, \d+ used; validation: 18 samples, 18 used", lines[0])
+    assert lines[1] == "[4/4] validation: 18 samples, 18 used"  # all that was trained on was met, and counted, before
     train(changed(plain, n_iter=6), tmp_path / "saved", tmp_path / "EasyOCR")
     assert blocks(folder) == ["[2/4]", "[4/4]", "[6/6]"]
 
