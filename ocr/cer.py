@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+import numpy as np
 from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cpdist
 
 
 class TextCounts(msgspec.Struct):
@@ -25,13 +29,23 @@ class TextCounts(msgspec.Struct):
     def add(self, reference: str, prediction: str) -> int:
         """Count one pair; gives its edits."""
         edits = Levenshtein.distance(reference, prediction)
+        self.count(reference, prediction, edits)
+        return edits
+
+    def add_all(self, references: Sequence[str], predictions: Sequence[str]) -> list[int]:
+        """Count many pairs, with the same sums as one by one; gives the edits of each."""
+        edits: list[int] = cpdist(references, predictions, scorer=Levenshtein.distance, dtype=np.int32).tolist()
+        for pair in zip(references, predictions, edits, strict=True):
+            self.count(*pair)
+        return edits
+
+    def count(self, reference: str, prediction: str, edits: int) -> None:
         self.num_pairs += 1
         self.num_equal += edits == 0
         self.num_edits += edits
         self.num_characters += len(reference)
         self.sum_cer += edits / len(reference) if reference else edits > 0
         self.sum_one_minus_ned += 1 - edits / (max(len(reference), len(prediction)) or 1)
-        return edits
 
     def merge(self, other: TextCounts) -> None:
         for name in self.__struct_fields__:

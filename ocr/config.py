@@ -77,6 +77,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     show_number: Count = 8
     continue_from: str | None = "korean_g2"
     strict: bool = True
+    accumulate: PositiveInt = 1
+    early_stop: Count = 0
+    ema: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    amp: bool = True
+    compile: bool = False
     # Optimizer
     adam: bool = False
     lr: PositiveFloat = 1.0
@@ -84,6 +89,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rho: Fraction = 0.95
     eps: PositiveFloat = 1e-8
     grad_clip: PositiveFloat = 5.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: Count = 0
     # Model
     Transformation: Literal["None", "TPS"] = "None"
     FeatureExtraction: Literal["VGG", "RCNN", "ResNet"] = "VGG"

@@ -60,9 +60,10 @@ def differences(found: Tensors, wanted: Tensors) -> str:
     return "; ".join(named[:SHOWN_DIFFERENCES]) + more
 
 
-def save_weights(weights: Weights, path: Path) -> None:
+def save_weights(weights: Weights, path: Path, figure: float = -1.0) -> None:
+    """`figure` says how well they read, to whoever would replace them."""
     with written_whole(path) as file:
-        torch.save(weights_to_dict(weights), file)
+        torch.save(weights_to_dict(weights) | {"figure": figure}, file)
 
 
 def weights_to_dict(weights: Weights) -> dict[str, Any]:

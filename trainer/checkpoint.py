@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +29,65 @@ from ocr.weights import find_recognizer
 from trainer.order import Position
 
 LAST_NAME = "last.pth"
+LOG_NAMES = ("log_train.txt", "log_dataset.txt", "metrics.jsonl")
 CHECKPOINT_FORMAT = "recognizer-checkpoint/2"
 FREE_TO_CHANGE = {
     *("train_images", "patch_format", "jpeg_quality", "min_side", "vertical_words", "max_failed", "engine"),
-    *("n_iter", "val_period", "show_number", "workers", "continue_from", "strict", "new_prediction"),
+    *(
+        "n_iter",
+        "val_period",
+        "early_stop",
+        "accumulate",
+        "amp",
+        "compile",
+        "show_number",
+        "workers",
+        "continue_from",
+        "strict",
+        "new_prediction",
+    ),
     *("decode", "beam_width", "lexicon", "language_model", "language_model_weight"),
     *("val_data", "val_images", "eval_images", "baseline_model"),
     *("train_data", "on_bad_sample", "max_bad_ratio"),
 }
 """Config keys that a resumed run may have changed: what it learns from here on does not depend on them.
 
-`train_data` may have moved: the fingerprint says whether it holds the same samples.
+`train_data` may have moved: the fingerprint says whether it holds the same samples. `accumulate`, `amp` and `compile`
+change roundings and, as another number of ranks does, what BatchNorm normalizes over.
 """
 
 
 class Progress(msgspec.Struct):
-    """How far a run has come."""
+    """How far a run has come.
+
+    `num_worse` counts the validations since one found a better figure. `losses` are of the iterations since the last
+    line of metrics.jsonl, `sum_loss` over the `num_losses` before them and behind the last validation, as `fates` is.
+    `log_bytes` says how long each log was: what stands behind that will be written again.
+    """
 
     iteration: int = 0
     best_accuracy: float = -1.0
     best_norm_ed: float = -1.0
     seconds: float = 0.0
+    validation_seconds: float = 0.0
+    num_worse: int = 0
+    losses: list[float] = []
+    sum_loss: float = 0.0
+    num_losses: int = 0
+    fates: dict[str, int] = {}
+    log_bytes: dict[str, int] = {}
 
 
 def weights_of(model: nn.Module, config: Config, charset: Charset) -> Weights:
     """The weights as they are now, copied to the CPU."""
-    tensors = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
-    return Weights(network_of(config), charset.characters, tensors)
+    return Weights(network_of(config), charset.characters, tensors_of(model))
+
+
+def tensors_of(model: nn.Module) -> Tensors:
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> RecognitionNetwork:
@@ -159,12 +192,18 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     position: Position,
+    trained: Tensors | None = None,
 ) -> None:
-    """Write `last.pth`: plain values and tensors only, so that it loads with `weights_only=True`."""
+    """Write `last.pth`: plain values and tensors only, so that it loads with `weights_only=True`.
+
+    `weights` are those that read; `trained` those that training goes on with, where they are others (`ema`). Nothing
+    random is left to keep: the network has no dropout, and what a sample looks like is a function of its position.
+    """
     content = {
         "format": CHECKPOINT_FORMAT,
         "config": msgspec.to_builtins(config),
         "weights": weights_to_dict(weights),
+        "trained": trained,
         "optimizer": optimizer.state_dict(),
         "progress": msgspec.to_builtins(progress),
         "position": msgspec.to_builtins(position),
@@ -173,12 +212,34 @@ def save_checkpoint(
         torch.save(content, file)
 
 
+def log_bytes(folder: Path) -> dict[str, int]:
+    return {name: (folder / name).stat().st_size for name in LOG_NAMES if (folder / name).exists()}
+
+
+def cut_logs(folder: Path, sizes: dict[str, int]) -> None:
+    """Forget what the logs say about iterations behind the checkpoint: they will be gone through again."""
+    for name, num_bytes in log_bytes(folder).items():
+        if num_bytes > sizes.get(name, 0):
+            os.truncate(folder / name, sizes.get(name, 0))
+
+
+def figure_of(path: Path) -> float:
+    """How well weights read when they were kept; -1 where that is not known, or they are not there."""
+    return float(read_torch_file(path).get("figure", -1.0)) if path.exists() else -1.0
+
+
 def resume(
-    folder: Path, config: Config, model: nn.Module, optimizer: torch.optim.Optimizer, start: Position
+    folder: Path,
+    config: Config,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    start: Position,
+    mean: nn.Module | None = None,
 ) -> tuple[Progress, Position]:
     """Go on where `last.pth` in the run's folder ends; `start` is the first position in the data that there are now.
 
-    Raises UsageError where that is a run of another config, or of other data.
+    `mean` is the model of the mean weights, if there is one. Raises UsageError where last.pth is of another config, or
+    of other data.
     """
     path = folder / LAST_NAME
     content = read_torch_file(path)
@@ -195,7 +256,10 @@ def resume(
             f"{folder}: its run reads other training samples than {config.train_data} holds now; give it the same "
             "shards, choose another experiment_name or remove the folder"
         )
-    model.load_state_dict(content["weights"]["tensors"])
+    tensors, trained = content["weights"]["tensors"], content.get("trained")
+    model.load_state_dict(tensors if trained is None else trained)
+    if mean is not None:
+        mean.load_state_dict(tensors)
     optimizer.load_state_dict(content["optimizer"])
     return msgspec.convert(content["progress"], Progress), position
 
@@ -203,8 +267,9 @@ def resume(
 def changed_keys(before: dict[str, Any], config: Config) -> list[str]:
     """What a run was started with and what is asked for now; a key that did not exist then had its default."""
     before, now = msgspec.to_builtins(Config()) | before, msgspec.to_builtins(config)
+    free = FREE_TO_CHANGE - ({"n_iter"} if config.schedule == "cosine" else set())
     return [
         f"{key}: {before.get(key)!r} there, {now.get(key)!r} now"
-        for key in sorted((before.keys() | now.keys()) - FREE_TO_CHANGE)
+        for key in sorted((before.keys() | now.keys()) - free)
         if before.get(key) != now.get(key)
     ]

@@ -11,9 +11,11 @@ of it: the batches of a run depend on nothing but the shards, the config and the
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 import tarfile
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
@@ -29,10 +31,11 @@ from ocr.errors import DataError
 from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
 from trainer.handover import Placed, Slots
-from trainer.order import Cursor
+from trainer.order import WIDTH_STEP, Cursor
 from trainer.plan import Plan
 from trainer.recipe import Recipe
 from trainer.shards import Shards, orders_of
+from trainer.signals import leave_stopping_to_the_run
 from trainer.source import (
     BAD,
     PlannedBatch,
@@ -58,6 +61,9 @@ from trainer.tars import (
 # threads along, and a worker leaves alone what their locks could block: no GPU, no OpenMP (torch gives a worker one
 # thread), OpenCV on one thread, and every descriptor is opened by the worker that reads it.
 START_METHOD = "fork" if sys.platform == "linux" else None
+WIDTH_BUCKETS = [WIDTH_STEP * math.ceil(16 * 2 ** (third / 3)) for third in range(25)]
+"""64, 84, 104, 128, … 16,384: the widths of batches for a compiled network, which is compiled anew for each."""
+
 NO_PIXEL = np.zeros((0, 0), np.uint8)
 NO_PATCHES = torch.zeros(0, dtype=torch.uint8)
 
@@ -73,6 +79,7 @@ class Example(NamedTuple):
     """
 
     key: str
+    shard: str
     text: str
     patch: np.ndarray
     classes: list[int]
@@ -82,15 +89,17 @@ class Example(NamedTuple):
 class Batch(NamedTuple):
     """What a step takes: patches uint8 (B, H, W[, 3]), targets int64 (B, L) padded with zeros, target_lengths (B,).
 
-    The ranks' parts of one batch have one `number`. `weight` is this part's number of samples over an even share's; 0
-    for a part that is not to be counted. `cursors` say where the sources go on behind the batch. `fates` counts what
-    was met since the last batch and not known from an index: damaged samples, and all of them in plain tars.
+    `shards` says where each key is from. The ranks' parts of one batch have one `number`. `weight` is this part's
+    number of samples over an even share's; 0 for a part that is not to be counted. `cursors` say where the sources go
+    on behind the batch. `fates` counts what was met since the last batch and not known from an index: damaged samples,
+    and all of them in plain tars.
     """
 
     patches: torch.Tensor
     targets: torch.Tensor
     target_lengths: torch.Tensor
     keys: list[str]
+    shards: list[str]
     texts: list[str]
     number: int
     weight: float
@@ -135,6 +144,8 @@ def training_batches(
             wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
             partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
         ]
+    if config.compile:
+        stages.append(wds.map(in_bucket))
     batches = loaded(stages, recipe, process, augmentation_of(config) if config.augment else None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
@@ -186,6 +197,7 @@ def loaded(
         collate_fn=as_it_is,  # the default walks through every list and makes lists of tuples
         num_workers=workers,
         multiprocessing_context=START_METHOD if workers else None,
+        worker_init_fn=leave_stopping_to_the_run,
     )
     for item in loader:
         if isinstance(item, Exception):
@@ -232,7 +244,7 @@ def to_example(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentatio
     text = recipe.text(sample["text"])
     classes = recipe.charset.encode(recipe.target(text)) if sample["trained"] else []
     patch = NO_PIXEL if sample["bad"] else fitted_patch(sample, recipe, augmentation)
-    return Example(sample["__key__"], text, patch, classes, sample["batch"])
+    return Example(sample["__key__"], str(sample["__url__"]), text, patch, classes, sample["batch"])
 
 
 def fitted_patch(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation | None) -> np.ndarray:
@@ -266,6 +278,12 @@ def widened(
         yield batch._replace(width=room + extra)
 
 
+def in_bucket(sample: dict[str, Any]) -> dict[str, Any]:
+    batch = sample["batch"]
+    width = WIDTH_BUCKETS[bisect_left(WIDTH_BUCKETS, batch.width)]
+    return sample | {"batch": batch._replace(width=width)}
+
+
 def decode_patch(encoded: bytes, rgb: bool) -> np.ndarray | None:
     """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
     flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
@@ -288,15 +306,17 @@ def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) 
     color = (3,) if config.rgb else ()
     patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
     keys: list[str] = []
+    shards: list[str] = []
     texts: list[str] = []
     targets: list[list[int]] = []
-    for key, text, patch, classes, _ in members:
+    for key, shard, text, patch, classes, _ in members:
         if not patch.size:
             continue
         row, width = patches[len(keys)], patch.shape[1]
         row[:, :width] = patch
         row[:, width:] = patch[:, -1:]
         keys.append(key)
+        shards.append(shard)
         texts.append(text)
         targets.append(classes)
     num_bad = planned.size - len(keys)
@@ -307,6 +327,7 @@ def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) 
         targets=padded(targets or [[]]),
         target_lengths=torch.from_numpy(np.array([len(classes) for classes in targets or [[]]], np.int64)),
         keys=keys,
+        shards=shards,
         texts=texts,
         number=planned.number,
         weight=planned.weight * len(keys) / planned.size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -10,6 +11,10 @@ from typing import TypeVar
 import msgspec
 import torch
 import torch.distributed as dist
+from torch import nn
+from torch.distributed.rendezvous import rendezvous
+
+from ocr.errors import UsageError
 
 Value = TypeVar("Value")
 
@@ -30,7 +35,8 @@ class Process(msgspec.Struct, frozen=True):
 def joined() -> Iterator[Process]:
     """Join the processes that torchrun started (its environment variables say so); alone without torchrun.
 
-    nccl where there is a GPU for every local rank, gloo otherwise.
+    Tensors on a GPU go by nccl, where there is one for every local rank; all else by gloo. Of several ranks that fail,
+    mostly because one did, the first says why and the others end silently.
     """
     num_ranks, local_rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
     on_gpu = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -40,11 +46,25 @@ def joined() -> Iterator[Process]:
     if num_ranks == 1:
         yield Process(0, 1, device)
         return
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    store, rank, _ = next(rendezvous("env://"))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=num_ranks)
     try:
-        yield Process(dist.get_rank(), num_ranks, device)
-    finally:
-        dist.destroy_process_group()
+        yield Process(rank, num_ranks, device)
+    except Exception as error:
+        if not fails_first(store):
+            sys.exit(2 if isinstance(error, UsageError) else 1)
+        if isinstance(error, UsageError):
+            error.alone = True
+        raise
+    dist.destroy_process_group()
+
+
+def fails_first(store: dist.distributed_c10d.Store) -> bool:
+    """Whether no other rank has failed before; not where the store is gone with the process that kept it."""
+    try:
+        return int(store.add("failed ranks", 1)) == 1
+    except dist.DistError:
+        return False
 
 
 def gathered(value: Value, process: Process) -> list[Value]:
@@ -54,3 +74,10 @@ def gathered(value: Value, process: Process) -> list[Value]:
     values: list[Value | None] = [None] * process.num_ranks
     dist.all_gather_object(values, value)
     return [value for value in values if value is not None]
+
+
+def take_statistics(model: nn.Module, process: Process) -> None:
+    """Give every rank BatchNorm's running statistics of rank 0, which alone are kept."""
+    if process.num_ranks > 1:
+        for buffer in model.buffers():
+            dist.broadcast(buffer, src=0)

@@ -30,7 +30,7 @@ def num_trainable(model: nn.Module) -> int:
 def make_optimizer(model: nn.Module, config: Config) -> torch.optim.Optimizer:
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.adam:
-        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.beta1, 0.999), eps=config.eps)
+        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.beta1, 0.999), eps=config.eps, fused=True)
     return torch.optim.Adadelta(parameters, lr=config.lr, rho=config.rho, eps=config.eps)
 
 

@@ -2,152 +2,93 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from math import fsum
 from pathlib import Path
 from statistics import fmean
 from time import monotonic
 
 import msgspec
-import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
-from ocr.architectures import RecognitionNetwork
-from ocr.beam_search import BeamSearch
-from ocr.config import Config, save_config
-from ocr.decoding import beam_of
-from ocr.errors import DataError
-from ocr.network import build_model, network_of
-from ocr.patch import to_input
+from ocr.config import Config
+from ocr.errors import StoppedError
 from ocr.progress import progress as shown
 from ocr.weight_files import save_weights
-from trainer.alphabet import alphabet_lines, charset_for
-from trainer.checkpoint import LAST_NAME, Progress, resume, save_checkpoint, starting_model, weights_of
+from trainer.checkpoint import log_bytes, save_checkpoint, tensors_of, weights_of
+from trainer.curves import draw_curves
 from trainer.data import Batch, training_batches, validation_batches
-from trainer.distributed import Process, gathered, joined
-from trainer.log import append_line, counts_line, training_block
-from trainer.optimizer import freeze, loss_of, make_optimizer, num_trainable, taught
-from trainer.order import Position
-from trainer.recipe import Recipe
-from trainer.shards import Shards, training_shards, validation_shards
-from trainer.tars import WHAT_IS_LOST
+from trainer.distributed import joined, take_statistics
+from trainer.log import append_line, training_block
+from trainer.prefetch import on_device
+from trainer.run import BEST_NAMES, Run, log_fates, prepare
+from trainer.schedule import rate, set_rate
+from trainer.signals import Agreement, stop_signals
+from trainer.step import memory_named, step
 from trainer.validate import Validation, validate
+from trainer.watch import Line, Seen, gather
 
-
-class Run(msgspec.Struct):
-    """What a training run holds while it lives."""
-
-    recipe: Recipe
-    process: Process
-    folder: Path
-    model: RecognitionNetwork
-    frozen: list[nn.Module]
-    optimizer: torch.optim.Optimizer
-    progress: Progress
-    position: Position
-    beam: BeamSearch | None
-    training: Shards
-    validation: Shards
+LOG_PERIOD = 100  # iterations between lines of metrics.jsonl
+SAVE_SECONDS = 300.0  # between checkpoints: about what a kill -9 costs at most
 
 
 def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
     """Fine-tune a recognizer as the config says; gives the run's folder, `saved_models/<experiment_name>`.
 
-    The folder gets config.yaml, log_train.txt, log_dataset.txt, best_accuracy.pth, best_norm_ed.pth (weights) and
-    last.pth (a checkpoint). A run that was interrupted goes on from last.pth. Under torchrun every rank calls this.
+    The folder gets config.yaml, log_train.txt, log_dataset.txt, metrics.jsonl, tensorboard/, curves.png,
+    best_accuracy.pth, best_norm_ed.pth (weights) and last.pth (a checkpoint). A run that was interrupted goes on from
+    last.pth. Under torchrun every rank calls this. Raises StoppedError where a signal stopped it before its end.
     """
-    with joined() as process:
+    with stop_signals() as came, joined() as process:
         run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
-        if run.progress.iteration < config.n_iter:
-            iterate(run)
+        if not is_over(run):
+            iterate(run, came)
+            finish(run)
         elif process.is_main:
             print(f"{run.folder}: already trained for {run.progress.iteration:,} iterations")
         if process.is_main:
             print(f"weights and log: {run.folder}", flush=True)
-        return run.folder
+    if not is_over(run):
+        raise StoppedError(
+            f"{run.folder}: stopped by a signal behind iteration {run.progress.iteration:,} of {config.n_iter:,}; the "
+            "same command goes on"
+        )
+    return run.folder
 
 
-def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
-    torch.manual_seed(config.seed)
-    recipe = Recipe(config, charset_for(config, folder / LAST_NAME))
-    beam = beam_of(config, recipe.charset)
-    training, validation = training_shards(recipe), validation_shards(recipe)
-    goes_on = (folder / LAST_NAME).exists()
-    if goes_on:
-        model = build_model(network_of(config), recipe.charset.num_classes)
-    else:
-        model = starting_model(config, recipe.charset, easyocr_dir)
-    model.to(process.device)
-    frozen = freeze(model, config)
-    optimizer = make_optimizer(model, config)
-    progress, position = Progress(), Position(config.seed, training.fingerprint)
-    if goes_on:
-        progress, position = resume(folder, config, model, optimizer, position)
-    run = Run(recipe, process, folder, model, frozen, optimizer, progress, position, beam, training, validation)
-    if process.is_main:
-        save_config(config, folder / "config.yaml")
-        print(f"Total number of trainable parameters: {num_trainable(model):,}")
-        where = f"{process.num_ranks} processes on {process.device.type}"
-        print(f"{len(training)} training shards, {len(validation)} validation shards, {where}", flush=True)
-        if not goes_on:
-            log_fates(run, training.fates, validation.fates)
-            log_alphabet(run, easyocr_dir)
-        for data, shards in ((config.train_data, training), (config.val_data, validation)):
-            if shards.urls:
-                print(f"{data}: {WHAT_IS_LOST}", flush=True)
-    return run
+def iterate(run: Run, came: Sequence[int]) -> None:
+    """The training loop, until the run is over or a signal came.
 
-
-def log_fates(run: Run, training: Mapping[str, int], validation: Mapping[str, int]) -> None:
-    """Write what became of the samples to log_dataset.txt: once, or, in plain tars, of those met since the last time.
-
-    Damaged samples, too, are only known once they are met.
+    A validation, with all that it writes, ends every `val_period` iterations and the run. In between, nothing waits
+    for a GPU but every LOG_PERIOD iterations.
     """
-    parts = [counts_line(name, fates) for name, fates in (("training", training), ("validation", validation)) if fates]
-    if parts:
-        at = f"[{run.progress.iteration}/{run.recipe.config.n_iter}]"
-        append_line(run.folder / "log_dataset.txt", f"{at} {'; '.join(parts)}")
-
-
-def log_alphabet(run: Run, easyocr_dir: Path) -> None:
-    """Say, and write to log_dataset.txt, what the alphabet can write of the training words."""
-    shards = [shard for plan in run.training.plans for shard in plan.shards]
-    for line in alphabet_lines(run.recipe, shards, easyocr_dir):
-        append_line(run.folder / "log_dataset.txt", line)
-        print(line, flush=True)
-
-
-def iterate(run: Run) -> None:
-    """The training loop. A validation, with all that it writes, ends every `val_period` iterations and the run."""
     config, process, state = run.recipe.config, run.process, run.progress
-    model = run.model if process.num_ranks == 1 else distributed(run.model, process)
     batches = training_batches(run.training, run.recipe, process, run.position.cursors)
-    losses, fates = torch.zeros((), device=process.device), Counter[str]()
-    start_seconds, start_iteration = monotonic() - state.seconds, state.iteration
+    agreement = Agreement(process)
     to_training_mode(run)
-    for batch in shown_on_main(batches, config.n_iter - state.iteration, process):
-        losses += step(model, run.optimizer, batch, config, process)
-        fates.update(batch.fates)
-        run.position = msgspec.structs.replace(run.position, cursors=batch.cursors)
+    run.watch.restart()
+    for batch in shown_on_main(on_device(run.watch.waits_for(batches), process.device), run):
+        set_rate(run.optimizer, rate(config, state.iteration))
+        with memory_named(batch, state.iteration + 1):
+            loss = step(run.learner, run.optimizer, batch, config, process)
         state.iteration += 1
-        if state.iteration % config.val_period and state.iteration < config.n_iter:
-            continue
-        training_loss = fmean(gathered(float(losses), process)) / (state.iteration - start_iteration)
-        if not math.isfinite(training_loss):
-            raise DataError(
-                f"iteration {state.iteration}: the training loss is {training_loss}; lower lr or grad_clip, or start "
-                "from other weights; last.pth is from before it"
-            )
-        validation = validation_batches(run.validation, run.recipe, process)
-        found = validate(run.model, validation, run.recipe, process, state.iteration, run.beam)
-        to_training_mode(run)
-        state.seconds = monotonic() - start_seconds
-        keep(run, found, training_loss, sum(gathered(fates, process), Counter[str]()))
-        losses.zero_()
-        start_iteration = state.iteration
+        if run.average:
+            run.average.follow(state.iteration)
+        run.position = msgspec.structs.replace(run.position, cursors=batch.cursors)
+        run.seen.add(loss, batch)
+        save_is_due = monotonic() - run.saved > SAVE_SECONDS
+        stops, saves = agreement.reached([bool(came), save_is_due], state.iteration)
+        validates = state.iteration % config.val_period == 0 or state.iteration == config.n_iter
+        if validates or stops or saves or state.iteration % LOG_PERIOD == 0:
+            pause(run, validates, stops or saves)
+        if stops or is_over(run):
+            return
+
+
+def is_over(run: Run) -> bool:
+    config, state = run.recipe.config, run.progress
+    return state.iteration >= config.n_iter or 0 < config.early_stop <= state.num_worse
 
 
 def to_training_mode(run: Run) -> None:
@@ -157,52 +98,110 @@ def to_training_mode(run: Run) -> None:
         part.eval()
 
 
-def distributed(model: nn.Module, process: Process) -> nn.Module:
-    """Average the gradients of all ranks. BatchNorm normalizes by each rank's own batch; rank 0's statistics stay."""
-    return DistributedDataParallel(model, device_ids=[process.device.index] if process.device.type == "cuda" else None)
-
-
-def shown_on_main(batches: Iterator[Batch], number: int, process: Process) -> Iterator[Batch]:
-    """`number` batches; rank 0 shows the progress."""
+def shown_on_main(batches: Iterable[Batch], run: Run) -> Iterator[Batch]:
+    """The batches that are left; rank 0 shows the progress."""
+    number = run.recipe.config.n_iter - run.progress.iteration
     part = islice(batches, number)
-    return shown(part, "train", "iterations", total=number) if process.is_main else part
-
-
-def step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, config: Config, process: Process
-) -> torch.Tensor:
-    """One optimizer update; gives the loss, still on the device.
-
-    DDP takes the mean of the ranks' gradients. Weighted by the batch's part, it is the mean over all samples, even
-    where ranks hold one more or one less.
-    """
-    patches = batch.patches.to(process.device, non_blocking=True)
-    targets = batch.targets.to(process.device, non_blocking=True)
-    lengths = batch.target_lengths.to(process.device, non_blocking=True)
-    logits = model(to_input(patches), taught(config, targets))
-    loss = loss_of(config, logits, targets, lengths) * batch.weight
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
-    optimizer.step()
-    return loss.detach()
-
-
-def keep(run: Run, found: Validation, training_loss: float, fates: Counter[str]) -> None:
-    """Write what a validation found: the log, the weights where they are the best so far, and the checkpoint."""
-    state, config = run.progress, run.recipe.config
-    better_accuracy, better_norm_ed = found.accuracy > state.best_accuracy, found.norm_ed > state.best_norm_ed
-    state.best_accuracy = max(state.best_accuracy, found.accuracy)
-    state.best_norm_ed = max(state.best_norm_ed, found.norm_ed)
     if not run.process.is_main:
+        return part
+    return shown(part, "train", "iterations", total=number, note=lambda: run.watch.note)
+
+
+def pause(run: Run, validates: bool, saves: bool) -> None:
+    """Behind an iteration: the ranks meet, and what is due is written."""
+    state = run.progress
+    told = gather(run.seen, state.iteration, run.process)
+    run.seen = Seen()
+    run.watch.num_patches += told.num_patches
+    state.losses += told.losses
+    state.fates = dict(Counter(state.fates) + told.fates)
+    state.seconds = monotonic() - run.start
+    if validates:
+        validated(run)
+    elif state.iteration % LOG_PERIOD == 0:
+        run.watch.write(line_of(run))
+    if saves and not validates:
+        save(run)
+
+
+def line_of(run: Run) -> Line:
+    """What was seen since the last line; the next one begins."""
+    state, config = run.progress, run.recipe.config
+    patches_per_second, data_wait = run.watch.pace()
+    line = Line(
+        iteration=state.iteration,
+        epoch=run.position.cursors[0].epoch,
+        loss=fmean(state.losses),
+        lr=rate(config, state.iteration - 1),
+        patches_per_second=round(patches_per_second, 1),
+        data_wait=round(data_wait, 4),
+        validation_share=round(state.validation_seconds / state.seconds, 4),
+        seconds=round(state.seconds, 1),
+    )
+    state.sum_loss += fsum(state.losses)
+    state.num_losses += len(state.losses)
+    state.losses = []
+    run.watch.restart()
+    return line
+
+
+def validated(run: Run) -> None:
+    """Validate, and write what was found."""
+    state, line, start = run.progress, line_of(run), monotonic()
+    take_statistics(run.reader, run.process)
+    batches = validation_batches(run.validation, run.recipe, run.process)
+    found = validate(run.reader, batches, run.recipe, run.process, state.iteration, run.beam)
+    to_training_mode(run)
+    state.validation_seconds += monotonic() - start
+    state.seconds = monotonic() - run.start
+    line.validation_share = round(state.validation_seconds / state.seconds, 4)
+    line.validation_loss, line.accuracy, line.norm_ed, line.cer = found.loss, found.accuracy, found.norm_ed, found.cer
+    keep(run, found, line)
+    run.watch.restart()
+
+
+def keep(run: Run, found: Validation, line: Line) -> None:
+    """Write what a validation found: the weights where they are the best so far, the logs, and then the checkpoint.
+
+    A kill in between leaves logs that `cut_logs` cuts, and weights that are overwritten by better ones alone.
+    """
+    state, config = run.progress, run.recipe.config
+    figures, best = (found.accuracy, found.norm_ed), (state.best_accuracy, state.best_norm_ed)
+    better = [figure > before for figure, before in zip(figures, best, strict=True)]
+    state.best_accuracy, state.best_norm_ed = map(max, figures, best)
+    state.num_worse = 0 if any(better) else state.num_worse + 1
+    training_loss, fates = state.sum_loss / state.num_losses, state.fates
+    state.sum_loss, state.num_losses, state.fates = 0.0, 0, {}
+    if not run.process.is_main:
+        run.saved = monotonic()
         return
-    weights = weights_of(run.model, config, run.recipe.charset)
-    if better_accuracy:
-        save_weights(weights, run.folder / "best_accuracy.pth")
-    if better_norm_ed:
-        save_weights(weights, run.folder / "best_norm_ed.pth")
-    save_checkpoint(run.folder, config, weights, run.optimizer, state, run.position)
+    weights = weights_of(run.reader, config, run.recipe.charset)
+    for name, figure, is_better, kept in zip(BEST_NAMES, figures, better, run.kept, strict=True):
+        if is_better and figure >= kept:
+            save_weights(weights, run.folder / name, figure)
+    run.watch.write(line)
+    run.watch.show_worst(found.worst, state.iteration)
     block = training_block(config.n_iter, training_loss, found, state)
     append_line(run.folder / "log_train.txt", block)
     log_fates(run, fates, found.fates)
+    save(run)
     print(block, flush=True)
+
+
+def save(run: Run) -> None:
+    """Write the checkpoint."""
+    run.saved = monotonic()
+    if run.process.is_main:
+        run.progress.log_bytes = log_bytes(run.folder)
+        weights = weights_of(run.reader, run.recipe.config, run.recipe.charset)
+        trained = tensors_of(run.model) if run.average else None
+        save_checkpoint(run.folder, run.recipe.config, weights, run.optimizer, run.progress, run.position, trained)
+
+
+def finish(run: Run) -> None:
+    """What is left to be shown of a run that has ended."""
+    run.watch.close()
+    if run.process.is_main:
+        draw_curves(run.folder)
+        if run.progress.iteration < run.recipe.config.n_iter and is_over(run):
+            print(f"stopped early: {run.progress.num_worse} validations in a row found no better figure")

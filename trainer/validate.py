@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from heapq import nsmallest
 
 import msgspec
+import numpy as np
 import torch
 
 from ocr.architectures import RecognitionNetwork
@@ -21,6 +22,8 @@ from trainer.distributed import Process, gathered
 from trainer.optimizer import loss_of, taught
 from trainer.recipe import Recipe
 
+WORST_WORDS = 24  # are kept to be looked at
+
 
 class Reading(msgspec.Struct, frozen=True):
     """One validation word and how it was read."""
@@ -29,6 +32,14 @@ class Reading(msgspec.Struct, frozen=True):
     reference: str
     prediction: str
     confidence: float
+
+
+class Misread(msgspec.Struct, frozen=True):
+    """A word that was read wrong, as the network was shown it: uint8 (H, W) or (H, W, 3)."""
+
+    likeness: float  # 1 - edits / max(length)
+    reading: Reading
+    patch: np.ndarray
 
 
 class Sums(msgspec.Struct):
@@ -58,6 +69,7 @@ class Validation(msgspec.Struct):
     batches: list[Sums] = msgspec.field(default_factory=list)
     fates: dict[str, int] = msgspec.field(default_factory=dict)
     examples: list[Reading] = msgspec.field(default_factory=list)
+    worst: list[Misread] = msgspec.field(default_factory=list)
     sums: Sums = msgspec.field(default_factory=Sums)
 
     @property
@@ -68,6 +80,10 @@ class Validation(msgspec.Struct):
     def accuracy(self) -> float:
         """Percent of words read without a fault, of all words."""
         return 100 * (self.sums.texts.accuracy or 0.0)
+
+    @property
+    def cer(self) -> float | None:
+        return self.sums.texts.cer
 
     @property
     def norm_ed(self) -> float:
@@ -121,18 +137,31 @@ def read_batch(
         answers = logits_BTC[trained] if told is None else model.predict(features_BTD[trained], told)
         loss = loss_of(recipe.config, answers, targets, lengths)
         sums.sum_loss, sums.num_losses = float(loss) * num_losses, num_losses
-    readings = []
-    for key, text, (prediction, confidence) in zip(
-        batch.keys, batch.texts, read_features(model, features_BTD, logits_BTC, recipe.charset, beam), strict=True
-    ):
-        sums.texts.add(text, prediction)
-        readings.append(Reading(key, text, prediction, confidence))
+    read = read_features(model, features_BTD, logits_BTC, recipe.charset, beam)
+    readings = [Reading(key, text, *found) for key, text, found in zip(batch.keys, batch.texts, read, strict=True)]
+    edits = sums.texts.add_all(batch.texts, [reading.prediction for reading in readings])
     own.batches.append(sums)
     own.examples = drawn(own.examples + readings, recipe.config.show_number, iteration)
+    own.worst = worst_of(own.worst + misread(readings, edits, batch.patches.numpy()))
 
 
 def drawn(readings: list[Reading], number: int, iteration: int) -> list[Reading]:
     return nsmallest(number, readings, key=lambda reading: zlib.crc32(f"{iteration} {reading.key}".encode()))
+
+
+def misread(readings: list[Reading], edits: list[int], patches: np.ndarray) -> list[Misread]:
+    """The worst of a batch; their pixels are copied, so that the batch can go."""
+    found = [
+        Misread(1 - number / max(len(reading.reference), len(reading.prediction)), reading, patch)
+        for reading, number, patch in zip(readings, edits, patches, strict=True)
+        if number
+    ]
+    return [msgspec.structs.replace(word, patch=word.patch.copy()) for word in worst_of(found)]
+
+
+def worst_of(words: list[Misread]) -> list[Misread]:
+    """The least like their texts, the surest first."""
+    return nsmallest(WORST_WORDS, words, key=lambda word: (word.likeness, -word.reading.confidence, word.reading.key))
 
 
 def merge(parts: list[Validation], show_number: int, iteration: int) -> Validation:
@@ -141,4 +170,5 @@ def merge(parts: list[Validation], show_number: int, iteration: int) -> Validati
         merged.sums.merge(sums)
     merged.fates = dict(sum((Counter(part.fates) for part in parts), Counter[str]()))
     merged.examples = drawn([reading for part in parts for reading in part.examples], show_number, iteration)
+    merged.worst = worst_of([word for part in parts for word in part.worst])
     return merged

@@ -29,6 +29,10 @@ def test_figures_of_pairs(
         counts.add(reference, prediction)
     assert (counts.cer, counts.cer_macro, counts.accuracy) == (cer, cer_macro, accuracy)
     assert counts.one_minus_ned == (None if one_minus_ned is None else pytest.approx(one_minus_ned))
+    at_once = TextCounts()
+    edits = at_once.add_all([reference for reference, _ in pairs], [prediction for _, prediction in pairs])
+    assert at_once == counts
+    assert sum(edits) == counts.num_edits
 
 
 def test_merged_counts_are_the_counts_of_all_pairs() -> None:

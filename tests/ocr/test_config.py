@@ -87,6 +87,8 @@ def test_both_spellings_work_on_the_command_line_and_one_alone_in_a_file(tmp_pat
         ("seed: 1.5", "seed: expected `int`, got `float`"),
         ("PAD: maybe", "PAD: expected `bool`, got `str`"),
         ("lr: -1", "lr: expected `float` > 0.0"),
+        ("schedule: linear", "schedule: invalid enum value 'linear'"),
+        ("ema: 1.0", "ema: expected `float` < 1.0"),
         ("Transformation: STN", "Transformation: invalid enum value 'STN'"),
         ("num_fiducial: 21", "num_fiducial: expected `int` that's a multiple of 2"),
         ("FeatureExtraction: ResNet\noutput_channel: 8", "output_channel: ResNet needs at least 16"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ocr.errors import DataError, UsageError, run_command
+from ocr.errors import DataError, StoppedError, UsageError, run_command
 
 
 @pytest.mark.parametrize(
@@ -10,6 +10,7 @@ from ocr.errors import DataError, UsageError, run_command
     [
         (UsageError("x.yaml: unknown key"), 2, "error: x.yaml: unknown key\n"),
         (DataError("a.zip: truncated"), 1, "error: a.zip: truncated\n"),
+        (StoppedError("stopped behind iteration 7"), 75, "stopped behind iteration 7\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
@@ -28,13 +29,16 @@ def test_what_a_user_can_cause_is_one_line_and_a_code(
 def test_a_rank_does_not_repeat_what_all_ranks_meet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    error = UsageError("no such file")
+
     def main() -> None:
-        raise UsageError("no such file")
+        raise error
 
     monkeypatch.setenv("RANK", "1")
-    with pytest.raises(SystemExit):
-        run_command(main)
-    assert capsys.readouterr().err == ""
+    for error.alone, line in [(False, ""), (True, "error: no such file\n")]:
+        with pytest.raises(SystemExit):
+            run_command(main)
+        assert capsys.readouterr().err == line
 
 
 def test_a_defect_of_ours_shows_its_traceback() -> None:

@@ -17,6 +17,11 @@ def test_a_long_step_gets_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.0)
-    assert len(list(progress(iter("abc"), "train", "iterations", total=3))) == 3
+    losses = iter("321")
+    assert len(list(progress(iter("abc"), "train", "iterations", total=3, note=lambda: f"loss {next(losses)}"))) == 3
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[2] for line in lines] == ["1/3", "2/3", "3/3"]
+    assert [(line.split()[2], line.rpartition(", ")[2]) for line in lines] == [
+        ("1/3", "loss 3]"),
+        ("2/3", "loss 2]"),
+        ("3/3", "loss 1]"),
+    ]

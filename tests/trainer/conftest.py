@@ -62,6 +62,10 @@ SMALL = {"character": "0123456789", "continue_from": None, "output_channel": 32,
 
 @pytest.fixture
 def config(numbers: Path) -> Config:
+    return numbers_config(numbers)
+
+
+def numbers_config(numbers: Path) -> Config:
     """english_g2 goes on learning numbers: few and small iterations."""
     return Config(
         experiment_name="numbers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from easyocr_en_models import model_dir
@@ -20,6 +21,7 @@ from tests.trainer.conftest import changed, drawn
 from trainer.checkpoint import (
     LAST_NAME,
     Progress,
+    changed_keys,
     resume,
     save_checkpoint,
     starting_model,
@@ -211,6 +213,32 @@ def test_other_data_are_refused(config: Config, tmp_path: Path) -> None:
     save_checkpoint(tmp_path, config, weights, optimizer, Progress(1), START)
     with pytest.raises(UsageError, match=f"its run reads other training samples than {config.train_data} holds now"):
         resume(tmp_path, config, model, optimizer, Position(config.seed, "other shards"))
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(config: Config, tmp_path: Path) -> None:
+    torch.save({"format": "recognizer-checkpoint/2", "config": Path("anything")}, tmp_path / LAST_NAME)
+    model = build_model(Network(), 97)
+    with pytest.raises(DataError, match=r"last.pth: holds Python objects \(pathlib.*\), which would run code"):
+        resume(tmp_path, config, model, make_optimizer(model, config), START)
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"accumulate": 4, "amp": False, "compile": True, "early_stop": 3, "n_iter": 9}, ""),
+        ({"schedule": "cosine"}, "schedule: 'constant' there, 'cosine' now"),
+        ({"ema": 0.9}, "ema: 0.0 there, 0.9 now"),
+    ],
+)
+def test_a_resumed_run_may_change_what_it_does_not_learn_from(
+    config: Config, values: dict[str, object], refused: str
+) -> None:
+    assert "".join(changed_keys(msgspec.to_builtins(config), changed(config, **values))) == refused
+
+
+def test_the_length_of_a_falling_schedule_stays(config: Config) -> None:
+    falling = changed(config, schedule="cosine")
+    assert changed_keys(msgspec.to_builtins(falling), changed(falling, n_iter=9)) == ["n_iter: 4 there, 9 now"]
 
 
 def test_a_file_that_is_no_checkpoint_is_refused(config: Config, tmp_path: Path) -> None:

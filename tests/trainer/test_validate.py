@@ -34,18 +34,18 @@ def validated(rules: Recipe, process: Process) -> Validation:
 
 def run_rank(rules: Recipe, rank: int, num_ranks: int, store: Path, found: Queue[Any]) -> None:
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=num_ranks)
-    found.put((rank, msgspec.to_builtins(validated(rules, process(rank, num_ranks)))))
+    found.put((rank, validated(rules, process(rank, num_ranks))))
     dist.destroy_process_group()
 
 
-def on_ranks(rules: Recipe, num_ranks: int, store: Path) -> Sequence[dict[str, Any]]:
+def on_ranks(rules: Recipe, num_ranks: int, store: Path) -> Sequence[Validation]:
     """What each of `num_ranks` real processes on gloo found."""
     context = multiprocessing.get_context("fork")
     found: Queue[Any] = context.Queue()
     ranks = [context.Process(target=run_rank, args=(rules, rank, num_ranks, store, found)) for rank in range(num_ranks)]
     for rank in ranks:
         rank.start()
-    results = sorted(found.get(timeout=120) for _ in ranks)
+    results = sorted((found.get(timeout=120) for _ in ranks), key=lambda result: result[0])
     for rank in ranks:
         rank.join()
     return [result for _, result in results]
@@ -59,13 +59,23 @@ def rules(tmp_path: Path, config: Config) -> Recipe:
 
 
 def test_ranks_find_the_same_figures_to_the_last_digit(rules: Recipe, tmp_path: Path) -> None:
-    alone = msgspec.to_builtins(validated(rules, process()))
-    assert alone["sums"]["texts"]["num_pairs"] == 45
-    assert 0 < alone["sums"]["num_losses"] < 45  # 8 and 9 are not in the alphabet
+    alone = validated(rules, process())
+    assert alone.sums.texts.num_pairs == 45
+    assert 0 < alone.sums.num_losses < 45  # 8 and 9 are not in the alphabet
     for num_ranks in (2, 3):
         for found in on_ranks(rules, num_ranks, tmp_path / f"store-{num_ranks}"):
-            assert found["sums"] == alone["sums"]
-            assert found["examples"] == alone["examples"]
+            assert found.sums == alone.sums
+            assert found.examples == alone.examples
+            assert [word.reading for word in found.worst] == [word.reading for word in alone.worst]
+
+
+def test_the_worst_words_are_kept_with_their_patches(rules: Recipe) -> None:
+    found = validated(rules, process())
+    words = found.worst
+    assert [word.likeness for word in words] == sorted(word.likeness for word in words)
+    assert all(word.reading.reference != word.reading.prediction for word in words)
+    assert {word.patch.shape[0] for word in words} == {64}
+    assert len(words) == min(24, 45 - found.sums.texts.num_equal)
 
 
 def test_examples_change_from_one_validation_to_the_next(rules: Recipe) -> None:
