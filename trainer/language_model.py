@@ -11,10 +11,11 @@ from pathlib import Path
 
 from ocr.config import Config, load_config, selected_folders
 from ocr.errors import DataError, UsageError, run_command
-from ocr.index import read_index, scan_tar
+from ocr.index import Index, read_index, scan_tar
 from ocr.language_model import make_language_model, save_language_model
+from ocr.places import Place, Url
 from ocr.progress import progress
-from ocr.shards import find_shards
+from ocr.shards import shards_at
 from ocr.weights import charset_of
 
 
@@ -22,8 +23,8 @@ def write_language_model(config: Config, path: Path) -> str:
     """Make a language model of the texts that `train_data` holds; gives a line that says what it is."""
     if path.suffix != ".npz":
         raise UsageError(f"--out: {path} must end in .npz")
-    folders = [Path(config.train_data) / name for name in selected_folders(config)]
-    texts = list(read_texts([shard for folder in folders for shard in find_shards(str(folder))]))
+    folders = [f"{config.train_data}/{name}" for name in selected_folders(config)]
+    texts = list(read_texts([shard for folder in folders for shard in shards_at(folder)]))
     if not config.sensitive:
         texts = [text.lower() for text in texts]
     model = make_language_model(texts, charset_of(config.character))
@@ -34,13 +35,21 @@ def write_language_model(config: Config, path: Path) -> str:
     )
 
 
-def read_texts(shards: Sequence[Path]) -> Iterator[str]:
+def read_texts(shards: Sequence[Place]) -> Iterator[str]:
     """Every text of some shards, in order, from their indexes; a tar without one is read."""
     for shard in progress(shards, "texts", "shards"):
         try:
-            yield from (read_index(shard) or scan_tar(shard)).texts()
+            yield from (read_index(shard) or scanned(shard)).texts()
         except UnicodeDecodeError as error:
             raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
+
+
+def scanned(shard: Place) -> Index:
+    if isinstance(shard, Url):
+        raise UsageError(
+            f"{shard}: has no index, and is not on this machine; run `python -m shard_builder.index` on it"
+        )
+    return scan_tar(shard)
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ocr.clients import EXTRA_OF, is_url
 from ocr.config import Config, selected_folders
 from ocr.errors import UsageError
 from ocr.index import index_path
-from ocr.shards import brace_patterns, find_shards, read_manifest
+from ocr.places import Place, Url
+from ocr.shards import brace_patterns, find_shards, read_manifest, shards_behind
 from trainer.order import Order, parts_of, slice_bounds
 from trainer.plan import Plan, fates_of, plan_training, plan_validation
 from trainer.recipe import Recipe
@@ -62,27 +64,44 @@ def validation_shards(recipe: Recipe) -> Shards:
     return Shards([plan_validation([shard for shards in folders for shard in shards], recipe)], [], {})
 
 
-def located(data: str, config: Config) -> tuple[list[list[Path]], list[str]]:
+def located(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
     """(the shards of each folder; their URLs if none of them has an index).
 
-    `data` is a folder with the folders of `select_data` in it, or URLs as WebDataset takes them: `pipe:…`, `https://…`.
-    URLs of local shards are absolute, because WebDataset takes what stands before a colon for a scheme.
+    `data` is a folder with the folders of `select_data` in it, on disk or behind a URL; the URLs of tars; or what only
+    WebDataset reads, such as `pipe:…`.
     """
-    if data.startswith("pipe:") or "://" in data:
+    if data.startswith("pipe:"):
         return [], brace_patterns(data)
+    if is_url(data):
+        return located_behind(data, config)
     folders = [find_shards(str(Path(data) / folder)) for folder in selected_folders(config)]
     shards = [shard for folder in folders for shard in folder]
     indexed = any(index_path(shard).exists() for shard in shards)
-    return folders, [] if indexed else [str(shard.absolute()) for shard in shards]
+    return folders, [] if indexed else [plain_url(shard) for shard in shards]
 
 
-def promised(folders: Sequence[Sequence[Path]]) -> dict[str, int]:
+def located_behind(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
+    names_tars = all(Url(url).name.endswith((".tar", ".tgz", ".gz")) for url in brace_patterns(data))
+    named = [data] if names_tars else [(Url(data) / folder).text for folder in selected_folders(config)]
+    if data.partition("://")[0] not in EXTRA_OF:
+        return [], [url for name in named for url in brace_patterns(name)]
+    folders = [shards_behind(name) for name in named]
+    shards = [shard for folder in folders for shard in folder]
+    return folders, [] if index_path(shards[0]).exists() else [plain_url(shard) for shard in shards]
+
+
+def plain_url(shard: Place) -> str:
+    """As WebDataset takes it: of a path, the absolute one, because it takes what stands before a colon for a scheme."""
+    return shard.text if isinstance(shard, Url) else str(shard.absolute())
+
+
+def promised(folders: Sequence[Sequence[Place]]) -> dict[str, int]:
     """How many samples the manifests promise, by URL."""
     found = {}
     for folder in {shard.parent for shards in folders for shard in shards}:
         manifest = read_manifest(folder)
         for record in manifest.shards if manifest else ():
-            found[str((folder / record.name).absolute())] = record.num_samples
+            found[plain_url(folder / record.name)] = record.num_samples
     return found
 
 
