@@ -10,7 +10,6 @@ turns out to be damaged is dropped and fetched again.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import zlib
@@ -26,9 +25,7 @@ from ocr.remote import read_range
 
 BLOCK_BYTES = 1 << 20  # about a slice of the order, and what a request of 20 ms latency is worth
 NUM_LOCKS = 64
-LOOK_BYTES = (
-    16 << 20
-)  # written by a process between two looks at how much there is; an eighth of the limit if that is less
+LOOK_BYTES = 16 << 20  # written by a process between two looks at how much there is, or an eighth of the limit
 KEPT_SHARE = 0.9  # of the limit, when something has to go
 
 
@@ -86,7 +83,9 @@ class Cache:
         """Hold a block as the one who fetches it; without locks on the file system several may, and write the same."""
         number = zlib.crc32(f"{path.parent.name}/{path.name}".encode()) % NUM_LOCKS
         with ExitStack() as opened:
-            with suppress(OSError):
+            with suppress(OSError, ImportError):
+                import fcntl  # which Windows has not
+
                 lock = opened.enter_context((self.folder / ".locks" / str(number)).open("a"))
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -124,16 +123,13 @@ class Cache:
 
 
 def stored(path: Path, begin: int, end: int) -> bytes | None:
-    """Bytes of a block, marked as used now; None where it is not there, or is cut off."""
+    """Bytes of a block, marked as used now; None where it is not there, cut off, or cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        with path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), end - begin, begin)
+            os.utime(file.fileno())
+    except OSError:
         return None
-    try:
-        content = os.pread(descriptor, end - begin, begin)
-        os.utime(descriptor)
-    finally:
-        os.close(descriptor)
     return content if len(content) == end - begin else None
 
 

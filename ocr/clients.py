@@ -37,7 +37,7 @@ class RemoteError(DataError):
 
 
 class Traffic(msgspec.Struct, frozen=True):
-    """What a process has fetched: answered requests, their bytes, and how often one was asked again."""
+    """What a process has fetched: answered requests for bytes, these bytes, and how often anything was tried again."""
 
     num_requests: int = 0
     num_bytes: int = 0

@@ -2,7 +2,7 @@
 
     python scripts/bench_remote.py --shards shards/training/select_data
 
-A web server in this process waits 20 ms before every reply. A run reads one epoch in a process of its own, the ways
+A web server in this process waits 20 ms before every reply. A run reads `--samples` in a process of its own, the ways
 taking turns; figures are medians of `--repeats` runs. Samples/s are of a loader that nobody holds up. Then a device
 takes `--device` samples/s: what it waits for is the share of its time in which no batch was there. All the work, the
 server's included, is done by the cores of this machine.
@@ -38,7 +38,7 @@ PACKAGES = ("torch", "fsspec", "aiohttp", "opencv-python-headless")
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One epoch: as fast as it comes, or `paced` by a device; what the latter waited for is a share of all its time."""
+    """As fast as it comes, or `paced` by a device; what the latter waited for is a share of all its time."""
 
     way: str
     paced: bool
@@ -72,6 +72,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--delay", type=float, default=0.02, metavar="S", help="before every reply; default 0.02")
     parser.add_argument("--device", type=int, default=1_000, metavar="N", help="samples/s of the device; default 1000")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="loader processes")
+    parser.add_argument("--samples", type=int, default=20_000, metavar="N", help="that a run reads")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
     parser.add_argument("--repeats", type=int, default=5, metavar="N")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
@@ -83,7 +84,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def run_apart(way: str, paced: bool, url: str, cache: Path, arguments: argparse.Namespace) -> Run:
     command = [sys.executable, __file__, "--one", way, "--url", url, "--cache", str(cache)]
-    for name in ("shards", "device", "workers", "batch_size"):
+    for name in ("shards", "device", "workers", "samples", "batch_size"):
         command += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
     done = subprocess.run([*command, *(["--paced"] if paced else [])], check=True, stdout=subprocess.PIPE, text=True)
     return msgspec.json.decode(done.stdout.strip().splitlines()[-1], type=Run)
@@ -94,11 +95,11 @@ def measured(arguments: argparse.Namespace) -> Run:
 
     torch.set_num_threads(1)
     start = monotonic()
-    batches, num_samples = batches_of(arguments)
+    batches = batches_of(arguments)
     next(batches)
     first_seconds, begin = monotonic() - start, monotonic()
     num_read, waiting_seconds = 0, 0.0
-    while num_read < num_samples:
+    while num_read < arguments.samples:
         asked = monotonic()
         num_read += len(next(batches).keys)
         waiting_seconds += monotonic() - asked
@@ -108,8 +109,8 @@ def measured(arguments: argparse.Namespace) -> Run:
     return Run(arguments.one, arguments.paced, num_read / seconds, first_seconds, waiting_seconds / seconds)
 
 
-def batches_of(arguments: argparse.Namespace) -> tuple[Iterator[Batch], int]:
-    """Training batches one way, and how many samples an epoch has."""
+def batches_of(arguments: argparse.Namespace) -> Iterator[Batch]:
+    """Training batches, one way."""
     import torch
 
     from ocr.charset import Charset
@@ -132,22 +133,20 @@ def batches_of(arguments: argparse.Namespace) -> tuple[Iterator[Batch], int]:
     )
     indexes = [index for shard in find_shards(str(arguments.shards)) if (index := read_index(shard))]
     recipe = Recipe(config, Charset("".join(sorted({*"".join(text for index in indexes for text in index.texts())}))))
-    shards = training_shards(recipe)
-    batches = training_batches(shards, recipe, Process(0, 1, torch.device("cpu")))
-    return batches, sum(plan.num_samples for plan in shards.plans)
+    return training_batches(training_shards(recipe), recipe, Process(0, 1, torch.device("cpu")))
 
 
 def print_table(runs: list[Run], fetched: dict[str, float], arguments: argparse.Namespace) -> None:
     num_bytes = sum(path.stat().st_size for path in arguments.shards.glob("*.tar"))
     print(
         f"shards of {num_bytes / 1e6:,.0f} MB, {arguments.workers} workers, {arguments.delay * 1000:g} ms a reply, "
-        f"a device of {arguments.device:,} samples/s\n{'':20s} samples/s  first batch  device waits  MB an epoch"
+        f"a device of {arguments.device:,} samples/s\n{'':20s} samples/s  first batch  device waits  MB fetched"
     )
     for way in WAYS:
         fast, paced = ([run for run in runs if run.way == way and run.paced == which] for which in (False, True))
         rate, first = median(run.samples_per_second for run in fast), median(run.first_batch_seconds for run in fast)
         waits = median(run.waiting_share for run in paced)
-        print(f"{way:20s} {rate:9,.0f} {first:10.2f} s {waits:13.1%} {fetched[way]:12,.0f}")
+        print(f"{way:20s} {rate:9,.0f} {first:10.2f} s {waits:13.1%} {fetched[way]:11,.0f}")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def training_batches(
         planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
         if config.augment and config.PAD:
             planned = partial(widened, planned, config)
-        stages = [partial(planned_samples, planned, shards.plans, process, config, cache_of(config))]
+        stages = [partial(planned_samples, planned, shards.plans, process, config, cache_of(config, shards.plans))]
     else:
         start = cursors[0].batch if cursors else 0
         seed = f"{config.seed} {start}"  # a resumed run draws other batches instead of the first ones again
@@ -147,7 +147,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
     if shards.plans:
         (plan,) = shards.plans
         planned = partial(validation_plan, plan, config.batch_size)
-        stages = [partial(planned_samples, planned, [plan], process, config, cache_of(config))]
+        stages = [partial(planned_samples, planned, [plan], process, config, cache_of(config, [plan]))]
     else:
         stages = [
             partial(all_shards, shards.urls),
@@ -164,15 +164,21 @@ def planned_samples(
 ) -> Iterator[dict[str, Any]]:
     """The first stage: what to read is computed here, in the loader worker that reads it."""
     batches, count_bad = planned(this_reader(process)), config.on_bad_sample == "count"
-    if not any(isinstance(shard, Url) for plan in plans for shard in plan.shards[:1]):
+    if not are_remote(plans):
         return indexed_samples(batches, plans, OpenShards().read, count_bad)
     shards = RemoteShards(plans, cache)
     return indexed_samples(shards.ahead(batches), plans, shards.read, count_bad)
 
 
-def cache_of(config: Config) -> Cache | None:
-    """Raises UsageError where there cannot be one."""
-    return Cache(Path(config.cache_dir), int(config.cache_gb * 1e9)) if config.cache_dir else None
+def are_remote(plans: Sequence[Plan]) -> bool:
+    return any(isinstance(shard, Url) for plan in plans for shard in plan.shards[:1])
+
+
+def cache_of(config: Config, plans: Sequence[Plan]) -> Cache | None:
+    """Of shards behind URLs, where the config names one. Raises UsageError where it cannot be made."""
+    if not config.cache_dir or not are_remote(plans):
+        return None
+    return Cache(Path(config.cache_dir), int(config.cache_gb * 1e9))
 
 
 def loaded(stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation) -> Iterator[Batch]:

@@ -95,6 +95,17 @@ def test_a_bucket_gives_the_batches_of_the_disk(from_disk: Config, folder: Path,
     assert_same(validated(changed(config, workers=1)), validated(from_disk))
 
 
+def test_tars_without_an_index_are_read_from_a_bucket_from_end_to_end(
+    from_disk: Config, folder: Path, new_bucket: Callable[[], str]
+) -> None:
+    url = new_bucket()
+    for path in folder.rglob("validation/*/*.tar"):
+        write(f"{url}/{path.relative_to(folder)}", path)
+    config = changed(from_disk, val_data=f"{url}/validation")
+    keys = sorted(key for batch in validated(config) for key in batch.keys)
+    assert keys == sorted(f"word-{number}" for number in range(22))
+
+
 def test_urls_of_tars_are_taken_as_well(from_disk: Config, server: FileServer) -> None:
     server.has_index_pages = False
     config = changed(from_disk, train_data=f"{server.url}/training/select_data/{{000000..000002}}.tar")
