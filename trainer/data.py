@@ -163,10 +163,11 @@ def planned_samples(
     planned: Planned, plans: Sequence[Plan], process: Process, config: Config, cache: Cache | None
 ) -> Iterator[dict[str, Any]]:
     """The first stage: what to read is computed here, in the loader worker that reads it."""
-    batches, count_bad = planned(this_reader(process)), config.on_bad_sample == "count"
+    reader, count_bad = this_reader(process), config.on_bad_sample == "count"
+    batches = planned(reader)
     if not are_remote(plans):
         return indexed_samples(batches, plans, OpenShards().read, count_bad)
-    shards = RemoteShards(plans, cache)
+    shards = RemoteShards(plans, reader.num_ranks * reader.num_workers, cache)
     return indexed_samples(shards.ahead(batches), plans, shards.read, count_bad)
 
 

@@ -1,9 +1,9 @@
 """Shards behind URLs: what the next batches need is on its way while the present ones are trained on.
 
-    planned batches -> groups of GROUP_BYTES -> ranges of their samples, neighbors merged -> requests, many at a time
+    planned batches -> groups -> ranges of their samples, neighbors merged -> requests, many at a time
 
-Which samples come is known from the order alone. So a group is fetched while the one before it is read, and a window's
-slices, which hold neighbors, come in few requests.
+Which samples come is known from the order alone. So a group is fetched while the one before it is read, and as it is
+about a window of the order, whose samples are all of some slices, few readers fetch slices in one request each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from ocr.remote import read_range
 from trainer.plan import Plan
 from trainer.source import PlannedBatch, checked
 
-GROUP_BYTES = 16 << 20  # of samples: with what is merged and the group before, a reader holds four times that at most
+GROUP_BYTES = (
+    64 << 20
+)  # of samples, of all readers: about a window; with the group before and what is merged, four times
+LEAST_BYTES = 8 << 20  # of samples in a group of one reader
 NUM_REQUESTS = 16  # of a reader at a time
 
 Found = tuple[Place, int]
@@ -44,8 +47,9 @@ class Group:
 class RemoteShards:
     """Shards that one process reads by ranges, with or without a cache."""
 
-    def __init__(self, plans: Sequence[Plan], cache: Cache | None) -> None:
+    def __init__(self, plans: Sequence[Plan], num_readers: int, cache: Cache | None) -> None:
         self.plans, self.cache = plans, cache
+        self.group_bytes = max(GROUP_BYTES // num_readers, LEAST_BYTES)
         self.shard_of: dict[Place, RemoteShard] = {
             url: RemoteShard(url, sha256, num_bytes)
             for plan in plans
@@ -69,7 +73,7 @@ class RemoteShards:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
     def groups(self, planned: Iterator[PlannedBatch]) -> Iterator[list[PlannedBatch]]:
-        """Runs of batches: one, so that the first is there soon, then twice as much each time, up to GROUP_BYTES."""
+        """Runs of batches: one alone, so that it is there soon, and then as many as make a group."""
         group: list[PlannedBatch] = []
         num_bytes, enough = 0, 1
         for batch in planned:
@@ -77,7 +81,7 @@ class RemoteShards:
             num_bytes += sum(end - begin for _, begin, end in self.wanted(batch))
             if num_bytes >= enough:
                 yield group
-                group, num_bytes, enough = [], 0, min(2 * num_bytes, GROUP_BYTES)
+                group, num_bytes, enough = [], 0, self.group_bytes
         if group:
             yield group
 

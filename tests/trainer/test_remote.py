@@ -225,9 +225,10 @@ def test_what_is_not_there_is_said_in_one_line(
     assert words in str(raised.value)
 
 
-def test_groups_grow_and_each_is_on_its_way_before_it_is_read(
+def test_small_groups_follow_one_another(
     from_server: Config, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(trainer.remote, "LEAST_BYTES", 30_000)
     monkeypatch.setattr(trainer.remote, "GROUP_BYTES", 30_000)
     its = recipe(from_server)
     batches = training_batches(training_shards(its), its, process())
