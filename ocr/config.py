@@ -33,6 +33,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     val_data: str = "shards/validation"
     select_data: str = "select_data"
     batch_ratio: str | float = "1"
+    cache_dir: str | None = None
+    cache_gb: PositiveFloat = 50.0
     total_data_usage_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
     train_images: Count = 40_000
     val_images: Count = 2_000

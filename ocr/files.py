@@ -6,18 +6,29 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO
 from uuid import uuid4
 
+from ocr.places import Place, Url
+from ocr.remote import write
+
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
+def written_whole(path: Place) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears under `path` only when the block ends without an error.
 
     The bytes and the rename are on disk when the block has ended (fsync of the file and of its folder); an error
     or a kill leaves whatever stood under `path` before. The temporary name starts with a dot, so that no reader takes
-    it for data, and is drawn at random, so that two writers, on two machines even, do not meet.
+    it for data, and is drawn at random, so that two writers, on two machines even, do not meet. Behind a URL a PUT does
+    the same; until then the bytes wait in a file on this machine.
     """
+    if isinstance(path, Url):
+        with NamedTemporaryFile() as local:
+            yield local
+            local.flush()
+            write(path.text, Path(local.name))
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp-{uuid4().hex[:12]}")
     try:

@@ -34,6 +34,7 @@ import numpy as np
 from ocr.errors import DataError
 from ocr.files import written_whole
 from ocr.page import image_size
+from ocr.places import AnyPlace, Place, Url
 
 INDEX_FORMAT = "shard-index/1"
 INDEX_SUFFIX = ".index.npz"
@@ -103,11 +104,11 @@ class IndexRows:
         return Index(tar_bytes=tar_bytes, tar_sha256=tar_sha256, text=text, **columns)
 
 
-def index_path(shard: Path) -> Path:
+def index_path(shard: AnyPlace) -> AnyPlace:
     return shard.with_suffix(INDEX_SUFFIX)
 
 
-def write_index(shard: Path, index: Index) -> str:
+def write_index(shard: Place, index: Index) -> str:
     """Write the index beside its shard and give the file's SHA-256, as hex: the same index gives the same bytes."""
     arrays = {name: getattr(index, name) for name in ("text", *COLUMNS)}
     encoded = io.BytesIO()
@@ -123,13 +124,12 @@ def write_index(shard: Path, index: Index) -> str:
     return hashlib.sha256(encoded.getbuffer()).hexdigest()
 
 
-def read_index(shard: Path) -> Index | None:
+def read_index(shard: Place) -> Index | None:
     """The index beside a shard; None where there is none. Raises DataError for one that cannot be read."""
     path = index_path(shard)
-    if not path.exists():
-        return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        file = io.BytesIO(path.read_bytes()) if isinstance(path, Url) else path
+        with np.load(file, allow_pickle=False) as arrays:
             if (found := str(arrays["format"])) != INDEX_FORMAT:
                 raise ValueError(f"its format is {found!r}, not {INDEX_FORMAT!r}")
             columns = {name: arrays[name].astype(dtype, copy=False) for name, dtype in COLUMNS.items()}
@@ -139,6 +139,8 @@ def read_index(shard: Path) -> Index | None:
                 text=arrays["text"],
                 **columns,
             )
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not the index of a shard ({error}); run `python -m shard_builder.index`") from error
 
@@ -154,7 +156,7 @@ class BrokenTar(DataError):
         return f"{self.shard}: byte {self.at:,}: {self.reason}; build or fetch the tar again"
 
 
-def file_sha256(path: Path) -> str:
+def file_sha256(path: Place) -> str:
     """The SHA-256 of a file, as hex; other threads run meanwhile."""
     sha256, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
     with path.open("rb", buffering=0) as file:

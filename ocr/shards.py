@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from braceexpand import braceexpand
 
+from ocr.clients import is_url
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
 from ocr.index import BLOCK, Index, IndexRows, write_index
+from ocr.places import Place, Url
+from ocr.remote import at_once
 
 MANIFEST_NAME = "manifest.json"
 PADDING = bytes(BLOCK)
@@ -85,7 +88,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-def write_shard(path: Path, samples: Iterable[Sample]) -> ShardRecord:
+def write_shard(path: Place, samples: Iterable[Sample]) -> ShardRecord:
     """Write samples as one tar and its index beside it; each appears under its name when it is whole."""
     rows, sha256, num_bytes = IndexRows(), hashlib.sha256(), 0
     with written_whole(path) as file:
@@ -149,18 +152,18 @@ def ustar_header(name: str, num_bytes: int) -> bytes:
     return b"".join((encoded.ljust(100, b"\0"), BEFORE_SIZE, size, MTIME, checksum, AFTER_CHECKSUM))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Place, manifest: Manifest) -> None:
     with written_whole(folder / MANIFEST_NAME) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1))
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: Place) -> Manifest | None:
     """The manifest of a folder of shards; None where there is none (tars that others made)."""
     path = folder / MANIFEST_NAME
-    if not path.exists():
-        return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
     except msgspec.DecodeError as error:
         raise DataError(f"{path}: not a manifest of shards: {error}; remove it and build again") from error
 
@@ -186,6 +189,39 @@ def find_shards(spec: str) -> list[Path]:
     return paths
 
 
+def shards_at(spec: str) -> Sequence[Place]:
+    """`find_shards`, or `shards_behind` where `spec` is a URL."""
+    return shards_behind(spec) if is_url(spec) else find_shards(spec)
+
+
+def shards_behind(url: str) -> list[Url]:
+    """The shards that the URL of a folder, or of tars with a brace pattern, names, in order of name.
+
+    A folder's are those of its manifest, without one those that its server lists. Each is held against the manifest as
+    one on disk. Raises UsageError where there is none.
+    """
+    named = [Url(pattern) for pattern in brace_patterns(url)]
+    whole_folder = len(named) == 1 and not named[0].name.endswith(".tar")
+    if whole_folder:
+        folder = Url(url.rstrip("/"))
+        manifest = read_manifest(folder)
+        named = [folder / shard.name for shard in manifest.shards] if manifest else listed(folder)
+    if not named:
+        raise UsageError(f"{Url(url)}: no shard (*.tar) there; build them with `python -m shard_builder --out`")
+    for folder in sorted({shard.parent for shard in named}):
+        if manifest := read_manifest(folder):
+            names = {shard.name for shard in named if shard.parent == folder}
+            check_shards(folder, manifest, names, whole_folder)
+    return named
+
+
+def listed(folder: Url) -> list[Url]:
+    try:
+        return sorted(folder.glob("*.tar"))
+    except FileNotFoundError:
+        return []
+
+
 def brace_patterns(spec: str) -> list[str]:
     try:
         return list(braceexpand(spec))
@@ -193,16 +229,30 @@ def brace_patterns(spec: str) -> list[str]:
         raise UsageError(f"{spec}: no shard there: {error}; mend the pattern") from error
 
 
-def check_shards(folder: Path, manifest: Manifest, names: set[str], whole_folder: bool) -> None:
+def check_shards(folder: Place, manifest: Manifest, names: set[str], whole_folder: bool) -> None:
     """Hold the named tars of a folder against its manifest, by name and size."""
     known = {shard.name: shard for shard in manifest.shards}
     if strange := sorted(names - known.keys()):
         raise DataError(f"{folder / strange[0]}: not in {MANIFEST_NAME} beside it; two builds may be mixed here")
     if lost := sorted(known.keys() - names) if whole_folder else []:
         raise DataError(f"{folder / lost[0]}: named in {MANIFEST_NAME} but not there; build the shards again")
-    for name in sorted(names):
-        if (size := (folder / name).stat().st_size) != known[name].num_bytes:
+    for name, size in sizes_of(folder, sorted(names)):
+        if size != known[name].num_bytes:
             raise DataError(
                 f"{folder / name}: {size:,} bytes where {MANIFEST_NAME} says {known[name].num_bytes:,}: the shard is "
                 "damaged; build it again"
             )
+
+
+def sizes_of(folder: Place, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The size of each of these tars. Raises DataError for one that is not there."""
+
+    def size_of(name: str) -> int:
+        try:
+            return (folder / name).stat().st_size
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{folder / name}: named in {MANIFEST_NAME} but not there; build the shards again"
+            ) from error
+
+    yield from zip(names, at_once(size_of, names) if isinstance(folder, Url) else map(size_of, names), strict=True)

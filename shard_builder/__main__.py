@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
+from ocr.places import place_of
 from shard_builder.build import Part, build, build_part, dry_run, finalize
 from shard_builder.plan import SPLITS
+from shard_builder.remote_zips import dataset_of
 
 
 def main() -> None:
@@ -37,12 +39,15 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--dataset",
-        type=Path,
+        type=dataset_of,
         required=True,
         metavar="DIR",
-        help="the folder that AI-Hub's zips, their .zip.partN pieces or download.tar lie below",
+        help="the folder that AI-Hub's zips, their .zip.partN pieces or download.tar lie below: on disk, or s3://…, "
+        "gs://…, https://…; URLs of zips with braces; or @FILE, a URL a line",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for the shards")
+    parser.add_argument(
+        "--out", type=place_of, required=True, metavar="DIR", help="the folder for the shards, or s3://…, gs://…"
+    )
     parser.add_argument("--config", type=Path, metavar="YAML", help="such as configs/korean_g2.yaml")
     for split in SPLITS:
         parser.add_argument(f"--{split}", action="store_true", help=f"build the {split} shards")

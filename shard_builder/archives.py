@@ -1,9 +1,9 @@
-"""Zips wherever a download left their bytes: whole, in pieces, or in a tar; nothing is merged or unpacked.
+"""Zips wherever their bytes lie: whole, in pieces, or in a tar, on disk or on a server; nothing is merged or unpacked.
 
     folder -> files, those inside tars too -> zips, each as its runs of bytes in order -> read_at
 
 AI-Hub serves one download.tar, which holds `NAME.zip.partN` pieces of 1 GiB; N is an index in some sets and a byte
-offset in others. `read_at` is the only function that touches the bytes of a zip, its directory included.
+offset in others. Only `read_at` touches the bytes of a zip, its directory included.
 """
 
 from __future__ import annotations
@@ -15,29 +15,23 @@ import tarfile
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate, pairwise
 from pathlib import Path, PurePath
 
 import msgspec
 
+from ocr.clients import shown as shown_url
 from ocr.errors import DataError, UsageError
 from ocr.index import index_path
+from ocr.places import place_of
 from shard_builder.names import is_leftover, readable, shown
+from shard_builder.pieces import Piece, read_piece
+from shard_builder.remote_zips import Dataset, RemoteSet, remote_files
 
 CANDIDATE = re.compile(r".+\.(zip|zip\.part\d*|z\d\d|tar|tar\.part|crdownload)", re.IGNORECASE | re.DOTALL)
 PIECE = re.compile(r"(?P<zip>.+\.zip)\.part(?P<number>\d+)", re.IGNORECASE | re.DOTALL)
 VOLUME = re.compile(r"(?P<stem>.+)\.z\d\d", re.IGNORECASE | re.DOTALL)
 UNFINISHED = (".crdownload", ".part")  # Chrome's and Firefox's name for a download that goes on
-MAX_OPEN_FILES = 64
-
-
-class Piece(msgspec.Struct, frozen=True, gc=False):
-    """A run of bytes of one file on disk."""
-
-    path: str
-    start: int
-    num_bytes: int
 
 
 class Archive(msgspec.Struct, frozen=True):
@@ -53,15 +47,15 @@ class Archive(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file on disk or a member of a tar, named as `Archive` is; `content` says where its bytes lie."""
+    """A file, or a member of a tar, named as `Archive` is; `content` says where its bytes lie."""
 
     name: str
     path: str
     content: Piece
 
 
-def find_archives(dataset: Path) -> list[Archive]:
-    """The zips below a folder, or those of one .zip or .tar file, in order of path.
+def find_archives(dataset: Dataset) -> list[Archive]:
+    """The zips below a folder, or those of one .zip or .tar file, on disk or behind URLs, in order of path.
 
     Raises UsageError where a zip lies beside its own pieces, and DataError for pieces that do not follow one another,
     for a tar that is cut off, and for what is no whole zip yet: an unfinished download, a volume of a multi-volume zip.
@@ -82,17 +76,28 @@ def find_archives(dataset: Path) -> list[Archive]:
     return sorted(archives, key=lambda archive: PurePath(archive.path).parts)
 
 
-def files_of(dataset: Path) -> Iterator[File]:
-    """What may be zips or pieces of them below a folder, or in the one file named; a tar stands for its members."""
+def files_of(dataset: Dataset) -> Iterator[File]:
+    """What may be zips or pieces of them below a folder, or in the files named; a tar stands for its members."""
+    files = files_on_servers(dataset) if isinstance(dataset, RemoteSet) else files_on_disk(dataset)
+    for file in files:
+        if file.path.lower().endswith(".tar"):
+            yield from tar_members(file)
+        else:
+            yield file
+
+
+def files_on_disk(dataset: Path) -> Iterator[File]:
     for path in sorted(paths_below(dataset)) if dataset.is_dir() else [only_file(dataset)]:
         if not CANDIDATE.fullmatch(path.name) or is_leftover(path.relative_to(dataset).as_posix()):
             continue
-        if path.suffix.lower() == ".tar":
-            if index_path(path).exists():  # a shard: --out lies inside the data set
-                continue
-            yield from tar_members(path)
-        else:
-            yield File(readable(path), str(path), Piece(str(path), 0, size_of(path)))
+        if path.suffix.lower() == ".tar" and index_path(path).exists():  # a shard: --out lies inside the data set
+            continue
+        yield File(readable(path), str(path), Piece(str(path), 0, size_of(path)))
+
+
+def files_on_servers(dataset: RemoteSet) -> Iterator[File]:
+    for url, status in remote_files(dataset, CANDIDATE):
+        yield File(shown_url(url), shown_url(url), Piece(url, 0, status.st_size, status.version))
 
 
 def paths_below(folder: Path) -> Iterator[Path]:
@@ -137,55 +142,55 @@ def join_volumes(stem: str) -> str:
     return f"make one zip of its volumes (zip -s 0 '{stem}.zip' --out '{stem}-whole.zip') and remove them"
 
 
-def tar_members(path: Path) -> list[File]:
+def tar_members(tar: File) -> list[File]:
     """The zips and pieces in a tar, found by its headers alone; of two members of one name and size the later stays."""
-    tar_name = readable(path)
     found: dict[str, File] = {}
     num_replaced = 0
-    for member in read_headers(path, tar_name):
+    for member in read_headers(tar):
         place = member.name.lstrip("/").removeprefix("./")
         if not CANDIDATE.fullmatch(place) or is_leftover(place) or member.isdir():
             continue
-        name = f"{tar_name}: {readable(place)}"
+        name = f"{tar.name}: {readable(place)}"
         if not member.isreg() or member.issparse():
-            raise DataError(f"{name}: is a link or a sparse file; untar {tar_name}, remove it, and name the folder")
-        file = File(name, f"{path}/{place}", Piece(str(path), member.offset_data, member.size))
+            raise DataError(f"{name}: is a link or a sparse file; untar {tar.name}, remove it, and name the folder")
+        content = Piece(tar.content.path, member.offset_data, member.size, tar.content.version)
+        file = File(name, f"{tar.path}/{place}", content)
         if earlier := found.get(file.path):
             if earlier.content.num_bytes != member.size:
                 sizes = f"{earlier.content.num_bytes:,} and {member.size:,} bytes"
-                raise DataError(f"{name}: is there twice, with {sizes}; download {tar_name} again")
+                raise DataError(f"{name}: is there twice, with {sizes}; download {tar.name} again")
             num_replaced += 1
         found[file.path] = file
     if num_replaced:
-        print(f"{tar_name}: holds {num_replaced} members twice; the later is read, as untar would", file=sys.stderr)
+        print(f"{tar.name}: holds {num_replaced} members twice; the later is read, as untar would", file=sys.stderr)
     return list(found.values())
 
 
-def read_headers(path: Path, tar_name: str) -> Iterator[tarfile.TarInfo]:
+def read_headers(tar: File) -> Iterator[tarfile.TarInfo]:
     """The members of an uncompressed tar. Raises DataError where it is none, is cut off or breaks off."""
     beginning, last = b"", None
     try:
-        with open(path, "rb") as file:
+        with place_of(tar.content.path).open("rb") as file:
             beginning = file.read(60)
             file.seek(0)
-            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-                for member in tar:
+            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as opened:
+                for member in opened:
                     yield member
                     last = member.name
-                file.seek(tar.offset)  # tarfile takes a header that is cut or broken for the end
+                file.seek(opened.offset)  # tarfile takes a header that is cut or broken for the end
                 if (block := file.read(tarfile.BLOCKSIZE)).strip(b"\0"):
                     raise tarfile.ReadError("no header follows it")
                 if not block:  # as some tools end a tar; a download that ended between two members looks the same
                     print(
-                        f"{tar_name}: has no mark of its end; if a zip is missing, download it again", file=sys.stderr
+                        f"{tar.name}: has no mark of its end; if a zip is missing, download it again", file=sys.stderr
                     )
     except OSError as error:
-        raise DataError(f"{tar_name}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{tar.name}: cannot be read: {error.strerror}") from error
     except (tarfile.TarError, ValueError, OverflowError) as error:
         if last is None:
-            raise DataError(f"{tar_name}: is no tar, {shown(beginning)}; download it again") from error
+            raise DataError(f"{tar.name}: is no tar, {shown(beginning)}; download it again") from error
         fault = f"is cut off or damaged in or behind {readable(last)} ({error})"
-        raise DataError(f"{tar_name}: {fault}; download it again") from error
+        raise DataError(f"{tar.name}: {fault}; download it again") from error
 
 
 def join(path: str, files: Sequence[File]) -> Archive:
@@ -239,7 +244,7 @@ def fault_in_offsets(pieces: Sequence[File]) -> str:
 def read_at(archive: Archive, offset: int, num_bytes: int) -> bytes:
     """The bytes of an archive from `offset` on, fewer than asked for only at its end.
 
-    Raises DataError, naming the file on disk, where one cannot be read.
+    Raises DataError, naming the file, where one cannot be read; RemoteError where its server does not answer.
     """
     chunks = []
     for piece in archive.pieces:
@@ -255,35 +260,8 @@ def read_at(archive: Archive, offset: int, num_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def read_piece(piece: Piece, offset: int, num_bytes: int) -> bytes:
-    try:
-        status = os.stat(piece.path)
-        file = open_file(os.getpid(), piece.path, status.st_dev, status.st_ino)
-        content = os.pread(file.descriptor, num_bytes, piece.start + offset)
-        while len(content) < num_bytes:  # one call gives 2 GiB at most, and a network's file system less when it likes
-            begin = piece.start + offset + len(content)
-            if not (more := os.pread(file.descriptor, num_bytes - len(content), begin)):
-                break
-            content += more
-    except OSError as error:
-        raise DataError(f"{readable(piece.path)}: cannot be read: {error.strerror}") from error
-    return content
-
-
-class OpenFile:
-    """A descriptor, closed when the last to read from it lets go of it."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-
-@lru_cache(MAX_OPEN_FILES)
-def open_file(pid: int, path: str, device: int, inode: int) -> OpenFile:
-    """A process's own descriptor of a file; one that was replaced since is another file."""
-    return OpenFile(os.open(path, os.O_RDONLY))
+def is_remote(archive: Archive) -> bool:
+    return any(piece.version for piece in archive.pieces)
 
 
 def place_in(archive: Archive, offset: int) -> str:

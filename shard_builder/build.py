@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
-from pathlib import Path
 from time import monotonic
 
 import cv2
@@ -19,6 +18,8 @@ import msgspec
 
 from ocr.config import Config
 from ocr.errors import DataError
+from ocr.places import Place, Url
+from ocr.remote import at_once
 from ocr.shards import CategoryCounts, Manifest, read_manifest, write_manifest
 from ocr.weights import charset_of
 from shard_builder.commits import Commit, Failure, check_owner, claimed, finished, write_failures
@@ -27,7 +28,9 @@ from shard_builder.job import run_job
 from shard_builder.listing import NO_IMAGE, NO_LABEL
 from shard_builder.page_count import shown_by_page
 from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
+from shard_builder.remote_zips import Dataset
 from shard_builder.report import print_plan, print_split
+from shard_builder.traffic import Metered, print_fetched
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -37,7 +40,7 @@ class Part(msgspec.Struct, frozen=True):
     num_jobs: int
 
 
-def build(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
+def build(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
     """Write the shards and manifest of each split below `out`; finished shards of a run that was stopped are kept.
 
     The shards are the same bytes for any number of workers and any engine. Prints a table a split on stdout, and
@@ -47,28 +50,33 @@ def build(config: Config, dataset: Path, out: Path, splits: Sequence[str], worke
     """
     start = monotonic()
     with engine(config.engine, workers) as run_jobs, ExitStack() as held:
-        plans = plan_splits(config, dataset, out, splits, run_jobs)
+        metered = Metered(run_jobs)
+        plans = plan_splits(config, dataset, out, splits, metered)
         characters = characters_of(config)
         claim(plans, held, shared=False)
         todo = [job for plan in plans for job in todo_of(plan)]
-        run_all(config, plans, todo, run_jobs)
+        run_all(config, plans, todo, metered)
+        print_fetched(metered.fetched(), plans, todo)
         manifests = {plan.split: finish(config, plan, characters) for plan in plans}
         print(f"built in {monotonic() - start:,.1f} s" if todo else "already built", flush=True)
         return manifests
 
 
-def build_part(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int, part: Part) -> None:
+def build_part(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int, part: Part) -> None:
     """Run one part of the jobs, without a manifest; `finalize` writes it when all parts are done."""
     with engine(config.engine, workers) as run_jobs, ExitStack() as held:
-        plans = plan_splits(config, dataset, out, splits, run_jobs)
+        metered = Metered(run_jobs)
+        plans = plan_splits(config, dataset, out, splits, metered)
         claim(plans, held, shared=True)
         jobs = [job for plan in plans for job in plan.jobs][part.index :: part.num_jobs]
-        todo = [job for job in jobs if not finished(job.folder, job.first_shard, accept_failures=False)]
-        run_all(config, plans, todo, run_jobs)
+        done = finished_all(jobs, accept_failures=False)
+        todo = [job for job, commit in zip(jobs, done, strict=True) if not commit]
+        run_all(config, plans, todo, metered)
+        print_fetched(metered.fetched(), plans, todo)
     print(f"part {part.index} of {part.num_jobs}: {len(jobs)} groups of shards, {len(todo)} of them built now")
 
 
-def finalize(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
+def finalize(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
     """Write the manifests of a build that ran in parts. Raises DataError where one is missing."""
     with engine(config.engine, workers) as run_jobs, ExitStack() as held:
         plans = plan_splits(config, dataset, out, splits, run_jobs)
@@ -77,7 +85,7 @@ def finalize(config: Config, dataset: Path, out: Path, splits: Sequence[str], wo
         return {plan.split: finish(config, plan, characters) for plan in plans}
 
 
-def dry_run(config: Config, dataset: Path, out: Path, splits: Sequence[str], workers: int) -> None:
+def dry_run(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> None:
     """Print what a build would do, as far as directories and labels tell; writes nothing."""
     with engine(config.engine, workers) as run_jobs:
         for plan in plan_splits(config, dataset, out, splits, run_jobs):
@@ -110,11 +118,21 @@ def warn_of_unpaired(plan: SplitPlan) -> None:
 def todo_of(plan: SplitPlan) -> list[Job]:
     """The jobs whose shards are not there yet."""
     built = read_manifest(plan.folder) is not None
-    todo = [job for job in plan.jobs if not finished(job.folder, job.first_shard, accept_failures=built)]
+    done = finished_all(plan.jobs, accept_failures=built)
+    todo = [job for job, commit in zip(plan.jobs, done, strict=True) if not commit]
     if todo and len(todo) < len(plan.jobs):
         there = len(plan.jobs) - len(todo)
         print(f"{plan.split}: {there} of {len(plan.jobs)} groups of shards are there already", file=sys.stderr)
     return todo
+
+
+def finished_all(jobs: Sequence[Job], accept_failures: bool) -> list[Commit | None]:
+    """`finished` of each job; of a bucket they are asked for together."""
+
+    def commit_of(job: Job) -> Commit | None:
+        return finished(job.folder, job.first_shard, accept_failures)
+
+    return at_once(commit_of, jobs) if jobs and isinstance(jobs[0].folder, Url) else [commit_of(job) for job in jobs]
 
 
 def run_all(config: Config, plans: Sequence[SplitPlan], todo: Sequence[Job], run_jobs: RunJobs) -> None:
@@ -138,7 +156,7 @@ def check_failures(config: Config, plan: SplitPlan, failures: Sequence[Failure])
 
 def finish(config: Config, plan: SplitPlan, characters: frozenset[str]) -> Manifest:
     """Write a split's manifest from the commits of its jobs. Raises DataError where one is missing."""
-    done = [finished(job.folder, job.first_shard, accept_failures=True) for job in plan.jobs]
+    done = finished_all(plan.jobs, accept_failures=True)
     commits = [commit for commit in done if commit]
     if len(commits) < len(plan.jobs):
         raise DataError(

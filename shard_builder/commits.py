@@ -1,7 +1,7 @@
 """What a folder of shards already holds, so that a build that was killed goes on where it stopped.
 
 .build/fingerprint    the build that owns the folder, written before its first shard
-.build/lock           held while a build writes here
+.build/lock           held while a build writes here; not on object stores
 000000.tar, 000000.index.npz, 000001.tar …
                       a job's shards with their indexes, each whole under its name
 .build/000000.json    the commit of the job whose first shard that is, written after them: without it they are
@@ -24,6 +24,8 @@ import msgspec
 from ocr.errors import UsageError
 from ocr.files import written_whole
 from ocr.index import index_path
+from ocr.places import Place, Url
+from ocr.remote import write_new
 from ocr.shards import CategoryCounts, ShardRecord, read_manifest
 
 BUILD_NAME = ".build"
@@ -51,37 +53,36 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def commit_path(folder: Path, first_shard: int) -> Path:
+def commit_path(folder: Place, first_shard: int) -> Place:
     return folder / BUILD_NAME / f"{first_shard:06d}.json"
 
 
-def write_commit(folder: Path, first_shard: int, commit: Commit) -> None:
+def write_commit(folder: Place, first_shard: int, commit: Commit) -> None:
     with written_whole(commit_path(folder, first_shard)) as file:
         file.write(msgspec.json.encode(commit, order="deterministic"))
 
 
-def finished(folder: Path, first_shard: int, accept_failures: bool) -> Commit | None:
+def finished(folder: Place, first_shard: int, accept_failures: bool) -> Commit | None:
     """The commit of a job that need not run again.
 
     `accept_failures` says whether that holds for one that left out pages, too: in a folder with a manifest they were
     few enough to go without, in one that was stopped the zips may have been mended since.
     """
-    path = commit_path(folder, first_shard)
-    if not path.exists():
-        return None
     try:
-        commit = msgspec.json.decode(path.read_bytes(), type=Commit)
+        commit = msgspec.json.decode(commit_path(folder, first_shard).read_bytes(), type=Commit)
+    except FileNotFoundError:
+        return None
     except msgspec.DecodeError:  # of another version of the builder, or damaged: its shards are made again
         return None
     whole = all(is_whole(folder / shard.name, shard) for shard in commit.shards)
     return commit if whole and (accept_failures or not commit.failures) else None
 
 
-def is_whole(path: Path, shard: ShardRecord) -> bool:
+def is_whole(path: Place, shard: ShardRecord) -> bool:
     return path.exists() and path.stat().st_size == shard.num_bytes and index_path(path).exists()
 
 
-def check_owner(folder: Path, fingerprint: str) -> None:
+def check_owner(folder: Place, fingerprint: str) -> None:
     """Raise UsageError where a folder holds shards that the build with this fingerprint did not make."""
     mark = folder / BUILD_NAME / "fingerprint"
     if mark.exists():
@@ -95,12 +96,20 @@ def check_owner(folder: Path, fingerprint: str) -> None:
 
 
 @contextmanager
-def claimed(folder: Path, fingerprint: str, shared: bool) -> Iterator[None]:
+def claimed(folder: Place, fingerprint: str, shared: bool) -> Iterator[None]:
     """Hold a folder, after `check_owner`, as the one of this build; `shared` with other jobs of the same build.
 
     Whoever holds it alone clears what killed runs left half-written. Raises UsageError where another build is at it.
+    Object stores have no locks: there the first to write its fingerprint owns the folder, two runs of that build at
+    once waste time, and write the same bytes.
     """
     build = folder / BUILD_NAME
+    if isinstance(build, Url):
+        if not write_new((build / "fingerprint").text, fingerprint.encode()):
+            check_owner(folder, fingerprint)
+        yield
+        return
+    assert isinstance(folder, Path)
     build.mkdir(parents=True, exist_ok=True)
     with (build / "lock").open("w") as lock:
         try:
@@ -118,7 +127,7 @@ def claimed(folder: Path, fingerprint: str, shared: bool) -> Iterator[None]:
         yield
 
 
-def write_failures(folder: Path, failures: Sequence[Failure]) -> None:
+def write_failures(folder: Place, failures: Sequence[Failure]) -> None:
     """Write failed_pages.jsonl; without a failure the folder has none."""
     path = folder / FAILED_NAME
     if not failures:

@@ -86,8 +86,9 @@ def read_directory(archive: Archive) -> list[zipfile.ZipInfo]:
 
 def check_volumes(archive: Archive) -> None:
     """Raise DataError for the last volume of several, which zipfile would read as if it were all."""
-    begin = max(0, archive.num_bytes - END_RECORD.size - MAX_COMMENT_BYTES)
-    tail = read_at(archive, begin, END_RECORD.size + MAX_COMMENT_BYTES)
+    tail = read_tail(archive, END_RECORD.size)
+    if not tail.startswith(END_MAGIC):  # there is a comment behind it
+        tail = read_tail(archive, END_RECORD.size + MAX_COMMENT_BYTES)
     position = tail.rfind(END_MAGIC)
     if 0 <= position <= len(tail) - END_RECORD.size:
         _, volume, directory_volume, comment_bytes = END_RECORD.unpack_from(tail, position)
@@ -95,6 +96,11 @@ def check_volumes(archive: Archive) -> None:
         if at_end and not {volume, directory_volume} <= {0, SEE_ZIP64}:
             join = join_volumes(PurePath(archive.path).stem)
             raise DataError(f"{archive.name}: is the last volume of a multi-volume zip; {join}")
+
+
+def read_tail(archive: Archive, num_bytes: int) -> bytes:
+    begin = max(0, archive.num_bytes - num_bytes)
+    return read_at(archive, begin, archive.num_bytes - begin)
 
 
 def fault_at_end(archive: Archive, error: Exception) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from ocr.errors import UsageError
 from ocr.index import INDEX_SUFFIX, index_path
+from ocr.places import Place, Url
+from ocr.remote import files_below
 from ocr.shards import MANIFEST_NAME, Manifest, ShardRecord, read_manifest
 from shard_builder.commits import BUILD_NAME, Commit
 
@@ -21,13 +23,13 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     none for tars of others. `leftovers` are half-written files of runs that were killed.
     """
 
-    path: Path
+    path: Place
     manifest: Manifest | None
     unfinished: bool
     records: tuple[ShardRecord, ...]
-    tars: tuple[Path, ...]
-    indexes: tuple[Path, ...]
-    leftovers: tuple[Path, ...]
+    tars: tuple[Place, ...]
+    indexes: tuple[Place, ...]
+    leftovers: tuple[Place, ...]
 
     @property
     def holds_pages(self) -> bool:
@@ -35,19 +37,33 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
         return self.manifest is not None and self.manifest.split == "evaluation"
 
     @property
-    def shards(self) -> list[Path]:
+    def shards(self) -> list[Place]:
         """The shards that are, or should be, there."""
         names = [record.name for record in self.records]
         return [self.path / name for name in names] if self.manifest or self.unfinished else list(self.tars)
 
 
-def find_folders(root: Path) -> list[Path]:
+def find_folders(root: Place) -> Sequence[Place]:
     """The folders with shards from `root` down, in order. Raises UsageError where there is none."""
+    if isinstance(root, Url):
+        return folders_behind(root)
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; name a folder of shards or one above it")
     found = [folder for folder, files in walk(root) if (folder / BUILD_NAME).is_dir() or any(map(is_of_shards, files))]
     if not found:
         raise UsageError(f"{root}: no shard (*.tar) below it; build them with `python -m shard_builder`")
+    return sorted(found)
+
+
+def folders_behind(root: Url) -> list[Url]:
+    try:
+        found = {Url(url).parent for url in files_below(root.text) if is_of_shards(Url(url).name)}
+    except FileNotFoundError as error:
+        raise UsageError(f"{root}: no such bucket or page; name a folder of shards or one above it") from error
+    if not found:
+        raise UsageError(
+            f"{root}: no shard (*.tar) is listed below it; build them with `python -m shard_builder --out`"
+        )
     return sorted(found)
 
 
@@ -67,7 +83,7 @@ def is_of_shards(name: str) -> bool:
     return name == MANIFEST_NAME or name.endswith((".tar", INDEX_SUFFIX))
 
 
-def read_folder(path: Path) -> Folder:
+def read_folder(path: Place) -> Folder:
     """Raises DataError for a manifest that cannot be read."""
     manifest, build = read_manifest(path), path / BUILD_NAME
     unfinished = manifest is None and build.is_dir()
@@ -83,10 +99,11 @@ def read_folder(path: Path) -> Folder:
     )
 
 
-def read_commits(build: Path) -> tuple[ShardRecord, ...]:
+def read_commits(build: Place) -> tuple[ShardRecord, ...]:
     """The shards of the jobs that are done. A commit that cannot be read is none: its job will run again."""
     records: list[ShardRecord] = []
-    for path in sorted(build.glob("[0-9]*.json")):
+    paths: Sequence[Place] = sorted(build.glob("[0-9]*.json"))
+    for path in paths:
         try:
             records += msgspec.json.decode(path.read_bytes(), type=Commit).shards
         except msgspec.DecodeError:
@@ -94,5 +111,5 @@ def read_commits(build: Path) -> tuple[ShardRecord, ...]:
     return tuple(records)
 
 
-def without_index(folder: Folder) -> list[Path]:
+def without_index(folder: Folder) -> list[Place]:
     return [shard for shard in folder.shards if shard.exists() and not index_path(shard).exists()]

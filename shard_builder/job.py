@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import monotonic
 
 import cv2
 import msgspec
 import numpy as np
 
+from ocr.clients import RemoteError
 from ocr.errors import DataError
 from ocr.page import Page, Word, crop, decode_image, page_to_json
 from ocr.shards import CategoryCounts, Sample, ShardRecord, write_shard
+from shard_builder.ahead import by_place, reading_ahead, spare_bytes
 from shard_builder.aihub import read_label
+from shard_builder.archives import read_at
 from shard_builder.commits import Commit, Failure, write_commit
 from shard_builder.label import Label
 from shard_builder.listing import PageSource
@@ -30,7 +33,7 @@ from shard_builder.scan import UNREADABLE, WRITTEN
 from shard_builder.settings import Settings
 from shard_builder.spill import Spill
 from shard_builder.words import IndexedWord, samples_of, words_of
-from shard_builder.zips import read_entry
+from shard_builder.zips import ReadAt, read_entry
 
 BROKEN_ENTRY = "broken entry"
 BAD_IMAGE = "image not decodable"
@@ -95,7 +98,7 @@ def run_job(job: Job) -> Commit:
         words=dict(+tally.words),
         characters=dict(tally.characters),
         categories=tally.categories,
-        failures=tuple(tally.failures),
+        failures=tuple(sorted(tally.failures, key=lambda failure: failure.page)),
         seconds=round(monotonic() - start, 3),
     )
     write_commit(job.folder, job.first_shard, commit)
@@ -114,7 +117,7 @@ def write_pages(job: Job, tally: Tally) -> list[ShardRecord]:
     """Whole pages in their order, each image's bytes as they are."""
 
     def samples() -> Iterator[Sample]:
-        for _, page in read_pages(job, tally):
+        for _, page in read_pages(job, tally, range(len(job.pages))):
             tally.count_page(page.category, page.words)
             tally.words.update(page.fates)
             height, width = page.image.shape[:2]
@@ -129,8 +132,9 @@ def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
     """Every word that a recognizer of lines can learn from, in the order of its slot."""
     slots = slots_of(job)
     num_slots = sum(job.num_words)
+    as_they_lie = sorted(range(len(job.pages)), key=lambda number: by_place(job.pages[number].image))
     with Spill(job.folder, num_slots) as spill:
-        for number, page in read_pages(job, tally):
+        for number, page in read_pages(job, tally, as_they_lie):
             words = samples_of(page.words, job.settings, page.fates)
             tally.count_page(page.category, words)
             tally.words.update(page.fates)
@@ -151,12 +155,15 @@ def encode(patch: np.ndarray, settings: Settings) -> bytes:
     return cv2.imencode(f".{settings.patch_format}", patch, quality)[1].tobytes()
 
 
-def read_pages(job: Job, tally: Tally) -> Iterator[tuple[int, DecodedPage]]:
-    """(number in the job, page) of each page that can be read; the others are counted."""
-    with count_path(job).open("wb", buffering=0) as count:
-        for number, (source, num_words) in enumerate(zip(job.pages, job.num_words, strict=True)):
+def read_pages(job: Job, tally: Tally, numbers: Sequence[int]) -> Iterator[tuple[int, DecodedPage]]:
+    """(number in the job, page) of each page that can be read, in the order of `numbers`; the others are counted."""
+    sources = [job.pages[number] for number in numbers]
+    entries = [entry for source in sources for entry in (source.label, source.image)]
+    with count_path(job).open("wb", buffering=0) as count, reading_ahead(entries, spare_bytes(sources)) as read:
+        for number, source in zip(numbers, sources, strict=True):
+            num_words = job.num_words[number]
             try:
-                page = read_page(source, num_words, job.settings)
+                page = read_page(source, num_words, job.settings, read)
             except PageRefused as refusal:
                 tally.count_failure(Failure(source.key, refusal.reason, str(refusal)), num_words)
             else:
@@ -166,9 +173,11 @@ def read_pages(job: Job, tally: Tally) -> Iterator[tuple[int, DecodedPage]]:
                 os._exit(1)
 
 
-def read_page(source: PageSource, num_words: int, settings: Settings) -> DecodedPage:
+def read_page(source: PageSource, num_words: int, settings: Settings, read: ReadAt = read_at) -> DecodedPage:
     try:
-        label_bytes, image_bytes = read_entry(source.label), read_entry(source.image)
+        label_bytes, image_bytes = read_entry(source.label, read), read_entry(source.image, read)
+    except RemoteError:  # of the page nothing is known
+        raise
     except DataError as error:
         raise PageRefused(BROKEN_ENTRY, str(error)) from error
     label = parse_label(source, label_bytes, num_words)

@@ -7,14 +7,16 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import msgspec
 
 from ocr.errors import UsageError
+from ocr.remote import at_once
 from ocr.shards import InputRecord
 from shard_builder.archives import Archive, find_archives
 from shard_builder.names import readable
+from shard_builder.remote_zips import Dataset
 from shard_builder.zips import Entry, check_entries, list_entries
 
 NO_LABEL = "no label"
@@ -38,27 +40,28 @@ class Listing(msgspec.Struct, frozen=True):
     inputs: list[InputRecord]
 
 
-def list_dataset(dataset: Path, needed: Sequence[str]) -> dict[str, Listing]:
-    """What the zips below a folder list, by half; one line on stderr says what was skipped.
+def list_dataset(dataset: Dataset, needed: Sequence[str]) -> dict[str, Listing]:
+    """What the zips of a data set list, by half; one line on stderr says what was skipped.
 
     Raises UsageError where one of the needed halves has no image or no label.
     """
-    if not dataset.exists():
+    if isinstance(dataset, Path) and not dataset.exists():
         raise UsageError(f"{dataset}: no such folder; --dataset is where AI-Hub's zips lie")
     archives = find_archives(dataset)
     if not archives:
         raise UsageError(f"{dataset}: no zip below this folder; put AI-Hub's [라벨]….zip and [원천]….zip there")
     listings = {half: Listing([], [], []) for half in ("Training", "Validation")}
     skipped = Counter[str]()
-    for archive in archives:
-        entries, junk = list_entries(archive)
+    listed = map(list_entries, archives) if isinstance(dataset, Path) else at_once(list_entries, archives)
+    for archive, (entries, junk) in zip(archives, listed, strict=True):
         images = [entry for entry in entries if suffix(entry) in (".jpg", ".jpeg")]
         labels = [entry for entry in entries if suffix(entry) == ".json"]
         skipped += junk
         skipped["other files"] += len(entries) - len(images) - len(labels)
         if images or labels:
             check_entries(archive, images + labels)
-            listing = listings[half_of(Path(archive.path), dataset if dataset.is_dir() else dataset.parent)]
+            path = PurePath(archive.path)
+            listing = listings[half_of(path, root_of(dataset, path))]
             listing.images.extend(images)
             listing.labels.extend(labels)
             listing.inputs.append(input_record(archive, images + labels))
@@ -80,22 +83,29 @@ def suffix(entry: Entry) -> str:
     return PurePosixPath(entry.name).suffix.lower()
 
 
-def half_of(path: Path, dataset: Path) -> str:
+def root_of(dataset: Dataset, path: PurePath) -> PurePath:
+    """The folder below which the names on the way to a zip say what it holds."""
+    if isinstance(dataset, Path):
+        return dataset if dataset.is_dir() else dataset.parent
+    return dataset.root(path)
+
+
+def half_of(path: PurePath, root: PurePath) -> str:
     """Training or Validation, by the name of a zip or else of the nearest folder above it."""
-    for name in reversed(path.relative_to(dataset).parts):
+    for name in reversed(path.relative_to(root).parts):
         for half, mark in (("Training", "train"), ("Validation", "valid")):
             if mark in name.lower():
                 return half
     raise UsageError(f"{path}: of Training or of Validation? put it in a folder of that name")
 
 
-def check_listing(dataset: Path, half: str, listing: Listing) -> None:
+def check_listing(dataset: Dataset, half: str, listing: Listing) -> None:
     for name, kind, entries in (("[라벨]", "label", listing.labels), ("[원천]", "source", listing.images)):
         if not entries:
             content = ".json" if kind == "label" else ".jpg"
             raise UsageError(
                 f"{dataset}: no {kind} zip for {half}; put the {name}….zip that holds its {content} files below "
-                f"{dataset / half}"
+                f"{dataset}/{half}"
             )
 
 

@@ -6,10 +6,12 @@ adds a byte a page to a file of its own there, and whoever started the jobs look
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Event, Thread
 
 from ocr.progress import progress
@@ -20,8 +22,14 @@ LOOK_SECONDS = 0.5
 
 
 def count_path(job: Job) -> Path:
-    """Named like what is half-written: what a killed run leaves, the next one clears with the rest."""
-    return job.folder / BUILD_NAME / f".{job.first_shard:06d}.tmp-pages"
+    """Named like what is half-written: what a killed run leaves, the next one clears with the rest.
+
+    For shards in a bucket it lies on the machine of the job; the progress shows the jobs of this machine, then.
+    """
+    name = f".{job.first_shard:06d}.tmp-pages"
+    if isinstance(job.folder, Path):
+        return job.folder / BUILD_NAME / name
+    return Path(gettempdir()) / f".{hashlib.sha256(job.folder.text.encode()).hexdigest()[:16]}{name}"
 
 
 @contextmanager

@@ -20,7 +20,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from pathlib import Path
 
 import cv2
 import msgspec
@@ -28,9 +27,12 @@ import numpy as np
 
 from ocr.config import Config
 from ocr.errors import UsageError
+from ocr.places import AnyPlace, Place, Url
+from ocr.remote import check_writable
 from ocr.shards import InputRecord
 from shard_builder.engines import RunJobs
 from shard_builder.listing import PageSource, list_dataset, pair_pages
+from shard_builder.remote_zips import Dataset
 from shard_builder.scan import LabelScan, scan_pages
 from shard_builder.settings import Settings, settings_of
 
@@ -51,7 +53,7 @@ NOT_DRAWN = "not drawn"
 class Job(msgspec.Struct, frozen=True):
     """A group of neighboring shards, and all that they are a function of. `num_words` is of each page's label."""
 
-    folder: Path
+    folder: Place
     split: str
     settings: Settings
     first_shard: int
@@ -59,7 +61,7 @@ class Job(msgspec.Struct, frozen=True):
     pages: tuple[PageSource, ...]
     num_words: tuple[int, ...]
 
-    def shard_paths(self) -> list[Path]:
+    def shard_paths(self) -> list[Place]:
         return [self.folder / f"{self.first_shard + index:06d}.tar" for index in range(self.num_shards)]
 
 
@@ -67,7 +69,7 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The pages of one split in their seeded order, what became of all others, and the jobs that write its shards."""
 
     split: str
-    folder: Path
+    folder: Place
     pages: tuple[PageSource, ...]
     scans: tuple[LabelScan, ...]
     left_out: Counter[str]
@@ -77,12 +79,16 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
 
 
-def plan_splits(config: Config, dataset: Path, out: Path, splits: Sequence[str], run_jobs: RunJobs) -> list[SplitPlan]:
+def plan_splits(
+    config: Config, dataset: Dataset, out: Place, splits: Sequence[str], run_jobs: RunJobs
+) -> list[SplitPlan]:
     """Plan the named splits of a data set, reading directories and labels.
 
     Raises UsageError where zips are missing or hold no page for a split, DataError where one cannot be listed or packs
     its pages in a way that is not read here.
     """
+    if isinstance(out, Url):
+        check_writable(out.text)
     listings = list_dataset(dataset, [HALF_OF[split] for split in splits])
     pairs = {half: pair_pages(listing) for half, listing in listings.items()}
     drawn = draw(config, {half: pages for half, (pages, _) in pairs.items()})
@@ -113,7 +119,7 @@ def plan_splits(config: Config, dataset: Path, out: Path, splits: Sequence[str],
     return plans
 
 
-def split_folder(split: str, config: Config, out: Path) -> Path:
+def split_folder(split: str, config: Config, out: AnyPlace) -> AnyPlace:
     """Training and validation shards lie in the folder that the trainer selects by name."""
     return out / split if split == "evaluation" else out / split / config.select_data
 
@@ -170,7 +176,7 @@ def digest(settings: Settings, split: str, pages: Sequence[PageSource]) -> str:
 
 
 def jobs_of(
-    folder: Path, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
+    folder: Place, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
 ) -> Iterator[Job]:
     """Cut a split's pages into jobs: a shard of whole pages each, or a group of shards whose words are shuffled."""
     whole_pages = split == "evaluation"

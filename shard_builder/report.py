@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from ocr.places import Place
 from ocr.shards import Manifest
 from shard_builder.commits import FAILED_NAME, Failure
 from shard_builder.plan import SplitPlan
@@ -30,7 +30,7 @@ def print_plan(plan: SplitPlan) -> None:
     print_fates("words", words, "to write")
 
 
-def print_split(manifest: Manifest, folder: Path, failures: Sequence[Failure]) -> None:
+def print_split(manifest: Manifest, folder: Place, failures: Sequence[Failure]) -> None:
     """Print a split's counts."""
     if failures:
         what = "pages" if manifest.pages else "images"

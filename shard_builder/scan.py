@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from ocr.clients import RemoteError
 from ocr.errors import DataError
 from ocr.progress import progress
+from shard_builder.ahead import by_place, reading_ahead, spare_bytes
 from shard_builder.aihub import read_label
 from shard_builder.engines import RunJobs
 from shard_builder.listing import PageSource
 from shard_builder.settings import Settings
 from shard_builder.words import samples_of, words_of
-from shard_builder.zips import read_entry
+from shard_builder.zips import ReadAt, read_entry
 
 PAGES_A_BATCH = 256
 
@@ -29,9 +31,14 @@ class LabelScan(msgspec.Struct, frozen=True):
     num_pixels: int
 
 
+NOT_SCANNED = LabelScan(0, {}, 0)
+
+
 class ScanBatch(msgspec.Struct, frozen=True):
+    """Pages whose labels are neighbors in a zip; `numbers` are theirs in the split."""
+
     split: str
-    start: int
+    numbers: tuple[int, ...]
     settings: Settings
     pages: tuple[PageSource, ...]
 
@@ -40,34 +47,39 @@ def scan_pages(
     pages_of: Mapping[str, Sequence[PageSource]], settings: Settings, run_jobs: RunJobs
 ) -> dict[str, tuple[LabelScan, ...]]:
     """Scan the labels of each split. One that cannot be read has no words; its page is counted when it is built."""
-    batches = [
-        ScanBatch(split, start, settings, tuple(pages[start : start + PAGES_A_BATCH]))
-        for split, pages in pages_of.items()
-        for start in range(0, len(pages), PAGES_A_BATCH)
-    ]
-    scanned: dict[tuple[str, int], list[LabelScan]] = {}
+    batches = [batch for split, pages in pages_of.items() for batch in batches_of(split, pages, settings)]
+    scans: dict[str, list[LabelScan]] = {split: [NOT_SCANNED] * len(pages) for split, pages in pages_of.items()}
 
     def labels() -> Iterator[LabelScan]:
-        for split, start, scans in run_jobs(scan_batch, batches):
-            scanned[split, start] = scans
-            yield from scans
+        for split, numbers, found in run_jobs(scan_batch, batches):
+            for number, scan in zip(numbers, found, strict=True):
+                scans[split][number] = scan
+                yield scan
 
     for _ in progress(labels(), "labels", "pages", total=sum(len(batch.pages) for batch in batches)):
         pass
-    return {
-        split: tuple(scan for batch in batches if batch.split == split for scan in scanned[split, batch.start])
-        for split in pages_of
-    }
+    return {split: tuple(found) for split, found in scans.items()}
 
 
-def scan_batch(batch: ScanBatch) -> tuple[str, int, list[LabelScan]]:
+def batches_of(split: str, pages: Sequence[PageSource], settings: Settings) -> Iterator[ScanBatch]:
+    order = sorted(range(len(pages)), key=lambda number: by_place(pages[number].label))
+    for start in range(0, len(order), PAGES_A_BATCH):
+        numbers = tuple(order[start : start + PAGES_A_BATCH])
+        yield ScanBatch(split, numbers, settings, tuple(pages[number] for number in numbers))
+
+
+def scan_batch(batch: ScanBatch) -> tuple[str, tuple[int, ...], list[LabelScan]]:
     whole_pages = batch.split == "evaluation"
-    return batch.split, batch.start, [scan_label(page, batch.settings, whole_pages) for page in batch.pages]
+    labels = [page.label for page in batch.pages]
+    with reading_ahead(labels, spare_bytes(batch.pages)) as read:
+        return batch.split, batch.numbers, [scan_label(page, batch.settings, whole_pages, read) for page in batch.pages]
 
 
-def scan_label(page: PageSource, settings: Settings, whole_pages: bool) -> LabelScan:
+def scan_label(page: PageSource, settings: Settings, whole_pages: bool, read: ReadAt) -> LabelScan:
     try:
-        label = read_label(read_entry(page.label))
+        label = read_label(read_entry(page.label, read))
+    except RemoteError:
+        raise
     except (DataError, ValueError):
         return LabelScan(0, {UNREADABLE: 1}, 0)
     # A label that does not say its page's size cuts no box here.

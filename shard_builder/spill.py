@@ -1,7 +1,8 @@
 """Samples on their way from the order of pages to the order of shards.
 
 A group's samples, 300 MB of them, come in page order and leave shuffled. They wait in a file without a name in the
-shards' own folder: it takes no memory but the page cache, and it is gone with its process, however that ends.
+shards' own folder, or in $TMPDIR if that is a bucket: it takes no memory but the page cache, and it is gone with its
+process, however that ends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ocr.places import Place
 from ocr.shards import Sample
 
 WRITE_BUFFER_BYTES = 1 << 20
@@ -22,8 +24,9 @@ WRITE_BUFFER_BYTES = 1 << 20
 class Spill:
     """`num_slots` places for samples: put them in any order, take them in the order of the slots."""
 
-    def __init__(self, folder: Path, num_slots: int) -> None:
-        self.file = tempfile.TemporaryFile(dir=folder, buffering=WRITE_BUFFER_BYTES)  # noqa: SIM115
+    def __init__(self, folder: Place, num_slots: int) -> None:
+        local = folder if isinstance(folder, Path) else None
+        self.file = tempfile.TemporaryFile(dir=local, buffering=WRITE_BUFFER_BYTES)  # noqa: SIM115
         self.offset = np.zeros(num_slots, np.uint64)
         self.num_bytes = np.zeros(num_slots, np.uint32)
         self.end = 0

@@ -18,6 +18,7 @@ import numpy as np
 from ocr.contact_sheet import Section, contact_sheet
 from ocr.errors import UsageError, run_command
 from ocr.files import written_whole
+from ocr.places import Place, place_of
 from ocr.shards import Manifest
 from shard_builder.folders import Folder, find_folders, read_folder
 from shard_builder.scan import WRITTEN
@@ -30,7 +31,7 @@ READ_HEIGHT = 64  # of a patch when EasyOCR reads it
 MANY = 60  # characters in a list
 
 
-def stats(root: Path, seed: int) -> list[Section]:
+def stats(root: Place, seed: int) -> list[Section]:
     """Print what each folder of shards from `root` down holds; give a section of its contact sheet for each.
 
     Raises UsageError where there is no shard, DataError for a manifest or index that is damaged or not there.
@@ -184,12 +185,13 @@ def main() -> None:
         prog="python -m shard_builder.stats",
         description="Print what shards hold, and draw a contact sheet of random patches with their texts.",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of shards, or one above several")
+    parser.add_argument("folder", type=place_of, metavar="DIR", help="a folder of shards, or one above several; s3://…")
     parser.add_argument("--sheet", type=Path, metavar="PNG", help=f"where to draw the sheet; default DIR/{SHEET_NAME}")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="draws other patches; default 0")
     arguments = parser.parse_args()
     sections = stats(arguments.folder, arguments.seed)
-    path = arguments.sheet or arguments.folder / SHEET_NAME
+    folder = arguments.folder if isinstance(arguments.folder, Path) else Path()  # of a bucket it is drawn here
+    path = arguments.sheet or folder / SHEET_NAME
     try:
         write_sheet(path, sections)
     except UsageError as error:

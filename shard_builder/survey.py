@@ -5,11 +5,9 @@ In training and validation a sample is a word; in evaluation it is a page, whose
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -18,6 +16,7 @@ from ocr.contact_sheet import Cell
 from ocr.errors import DataError
 from ocr.index import Index, read_index
 from ocr.page import crop, decode_image, page_from_json
+from ocr.places import Place
 from shard_builder.folders import Folder
 
 COLUMNS = ("shard", "row", "number", "width", "height", "length")
@@ -49,7 +48,7 @@ def words_of(folder: Folder) -> Words:
     return Words(*np.concatenate(parts).T)
 
 
-def index_of(shard: Path) -> Index:
+def index_of(shard: Place) -> Index:
     if index := read_index(shard):
         return index
     raise DataError(f"{shard}: no index beside it; run `python -m shard_builder.index {shard.parent}`")
@@ -63,7 +62,7 @@ def patch_rows(index: Index) -> np.ndarray:
     return np.stack([rows, np.full_like(rows, -1), index.width, index.height, length], axis=1).astype(np.int32)
 
 
-def page_rows(shard: Path, index: Index) -> np.ndarray:
+def page_rows(shard: Place, index: Index) -> np.ndarray:
     """The same of each word of each page."""
     rows = []
     for row, label in enumerate(index.encoded_texts()):
@@ -101,14 +100,14 @@ def random_cells(folder: Folder, words: Words, most: int, seed: int) -> list[Cel
     return cells
 
 
-def cells_of(shard: Path, places: list[tuple[int, int]], color: bool) -> Iterator[Cell]:
+def cells_of(shard: Place, places: list[tuple[int, int]], color: bool) -> Iterator[Cell]:
     """The cells at (row, number) of one shard."""
     index = index_of(shard)
     texts = index.encoded_texts()
     with shard.open("rb") as file:
         for row, number in places:
-            encoded = os.pread(file.fileno(), int(index.patch_bytes[row]), int(index.patch_offset[row]))
-            image = decode_image(encoded, color)
+            file.seek(int(index.patch_offset[row]))
+            image = decode_image(file.read(int(index.patch_bytes[row])), color)
             if image is not None and color:
                 image = image[:, :, ::-1]  # Cell is RGB
             if number < 0:

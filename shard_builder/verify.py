@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import joblib
 import msgspec
@@ -17,6 +16,7 @@ import numpy as np
 
 from ocr.errors import DataError, UsageError, run_command
 from ocr.index import Index, file_sha256, index_path, read_index, scan_tar
+from ocr.places import Place, Url, place_of
 from ocr.progress import progress
 from ocr.shards import MANIFEST_NAME, Manifest, ShardRecord
 from shard_builder.damage import damage_of
@@ -31,7 +31,7 @@ FETCH = "fetch it again, or, if it was meant to change, remove its index and run
 class Shard(msgspec.Struct, frozen=True):
     """A shard to read: `record` says what was written, None for a tar of others; `twins` names the folder's tars."""
 
-    path: Path
+    path: Place
     record: ShardRecord | None
     twins: dict[str, str]
 
@@ -44,7 +44,7 @@ class Checked(msgspec.Struct, frozen=True):
     problems: list[str]
 
 
-def verify(root: Path, workers: int) -> None:
+def verify(root: Place, workers: int) -> None:
     """Check all shards from `root` down, on `workers` threads, and print what is wrong with them, a line each.
 
     Raises UsageError where there is no shard, DataError with a summary where something is wrong.
@@ -114,15 +114,15 @@ def check_built(shard: Shard, record: ShardRecord) -> Iterator[str]:
         yield f"{path}: the shard of another build, with its index; {REMAKE}"
     else:
         known = index if index and index.tar_sha256 == record.sha256 else None
-        yield f"{path}: {size_of(path, record.num_bytes)}{damage_of(path, known)}; {REMAKE}"
+        yield f"{path}: {size_of(path, record.num_bytes)}{damage(path, known)}; {REMAKE}"
 
 
-def check_index(path: Path, record: ShardRecord, index: Index | None) -> Iterator[str]:
+def check_index(path: Place, record: ShardRecord, index: Index | None) -> Iterator[str]:
     """A line for what is wrong with the index of a shard that is whole."""
     if index is None:  # the folder has a line for all that are not there
         return
     # Another version of numpy may pack the same arrays in other bytes.
-    if file_sha256(index_path(path)) != record.index_sha256 and not same(index, scan_tar(path)):
+    if file_sha256(index_path(path)) != record.index_sha256 and not is_index_of(index, path):
         yield (
             f"{index_path(path)}: not the index of the tar beside it; remove it and run "
             f"`python -m shard_builder.index {path.parent}`"
@@ -134,11 +134,19 @@ def check_index(path: Path, record: ShardRecord, index: Index | None) -> Iterato
         )
 
 
+def is_index_of(index: Index, path: Place) -> bool:
+    return not isinstance(path, Url) and same(index, scan_tar(path))
+
+
+def damage(path: Place, index: Index | None) -> str:
+    return "other bytes than were written" if isinstance(path, Url) else damage_of(path, index)
+
+
 def same(left: Index, right: Index) -> bool:
     return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in left.__struct_fields__)
 
 
-def check_foreign(path: Path) -> Checked:
+def check_foreign(path: Place) -> Checked:
     """Hold a tar of others against its index."""
     try:
         index = read_index(path)
@@ -148,11 +156,11 @@ def check_foreign(path: Path) -> Checked:
         return Checked(0, path.stat().st_size, [])
     problems = []
     if file_sha256(path) != index.tar_sha256:
-        problems = [f"{path}: {size_of(path, index.tar_bytes)}{damage_of(path, index)}; {FETCH}"]
+        problems = [f"{path}: {size_of(path, index.tar_bytes)}{damage(path, index)}; {FETCH}"]
     return Checked(index.num_samples, index.tar_bytes, problems)
 
 
-def size_of(path: Path, num_bytes: int) -> str:
+def size_of(path: Place, num_bytes: int) -> str:
     found = path.stat().st_size
     return "" if found == num_bytes else f"{found:,} bytes where {num_bytes:,} were written: "
 
@@ -219,7 +227,7 @@ def main() -> None:
         description="Read shards, whole, and hold them against the manifest or index beside them.",
         epilog="Exit code 0: all of it is what was written. 1: a line says what is wrong.",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder of shards, or one above several")
+    parser.add_argument("folder", type=place_of, metavar="DIR", help="a folder of shards, or one above several; s3://…")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads; as many as cores by default"
     )

@@ -10,10 +10,11 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from ocr.clients import RemoteError
 from ocr.errors import DataError
 from shard_builder.archives import Archive, read_at
 from shard_builder.directory import LOCAL_HEADER, LOCAL_MAGIC, read_directory
@@ -87,10 +88,16 @@ def refuse(entry: Entry) -> str | None:
     return TOO_LARGE if max(entry.num_bytes, entry.stored_bytes) > MAX_ENTRY_BYTES else None
 
 
-def read_entry(entry: Entry) -> bytes:
+ReadAt = Callable[[Archive, int, int], bytes]
+"""`archives.read_at`, or what gives the same bytes."""
+
+
+def read_entry(entry: Entry, read: ReadAt = read_at) -> bytes:
     """The bytes of an entry that passed `check_entries`. Raises DataError, with zip and member, for any damage."""
     try:
-        stored = read_stored(entry)
+        stored = read_stored(entry, read)
+    except RemoteError:
+        raise
     except DataError as error:
         raise DataError(f"{entry.place}: {error}") from error
     content = bytes(stored) if entry.method == zipfile.ZIP_STORED else inflate(stored, entry)
@@ -99,16 +106,16 @@ def read_entry(entry: Entry) -> bytes:
     return content
 
 
-def read_stored(entry: Entry) -> memoryview:
+def read_stored(entry: Entry, read: ReadAt) -> memoryview:
     """The bytes of an entry as they are packed, in one read with its local header."""
-    run = read_at(entry.archive, entry.offset, HEADER_BYTES + entry.stored_bytes)
+    run = read(entry.archive, entry.offset, HEADER_BYTES + entry.stored_bytes)
     if len(run) < LOCAL_HEADER.size or not run.startswith(LOCAL_MAGIC):
         raise DataError("no entry begins where the directory says; download the zip again")
     *_, name_length, extra_length = LOCAL_HEADER.unpack_from(run)
     begin = LOCAL_HEADER.size + name_length + extra_length
     end = begin + entry.stored_bytes
     if end > len(run):
-        run += read_at(entry.archive, entry.offset + len(run), end - len(run))
+        run += read(entry.archive, entry.offset + len(run), end - len(run))
     return memoryview(run)[begin:end]
 
 

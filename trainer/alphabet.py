@@ -13,6 +13,7 @@ from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.network import network_of
+from ocr.places import Place
 from ocr.shards import read_manifest
 from ocr.weight_files import read_weights
 from ocr.weights import charset_of, describe_alphabet, find_recognizer, split_additions
@@ -73,7 +74,7 @@ def count_characters(config: Config) -> Counter[str]:
     return counts
 
 
-def alphabet_lines(recipe: Recipe, shards: Sequence[Path], easyocr_dir: Path) -> list[str]:
+def alphabet_lines(recipe: Recipe, shards: Sequence[Place], easyocr_dir: Path) -> list[str]:
     """What is to be said of a run's alphabet when it starts; nothing of the words where no shard has an index."""
     lines = [words_line(recipe, shards)] if shards else []
     if recipe.config.continue_from:
@@ -89,7 +90,7 @@ def alphabet_lines(recipe: Recipe, shards: Sequence[Path], easyocr_dir: Path) ->
     return lines
 
 
-def words_line(recipe: Recipe, shards: Sequence[Path]) -> str:
+def words_line(recipe: Recipe, shards: Sequence[Place]) -> str:
     """What share of the training words the run's alphabet and others write, and which to take where its own lacks."""
     config, of_data = recipe.config, characters_of_data(recipe.config)
     others = {name: charset_of(name, of_data) for name in NAMED}
@@ -109,7 +110,7 @@ def words_line(recipe: Recipe, shards: Sequence[Path]) -> str:
     return f"alphabet: {describe_alphabet(recipe.charset.characters)} writes {line}"
 
 
-def count_written(recipe: Recipe, shards: Sequence[Path], charsets: Sequence[Charset]) -> tuple[int, list[int]]:
+def count_written(recipe: Recipe, shards: Sequence[Place], charsets: Sequence[Charset]) -> tuple[int, list[int]]:
     """(words in the indexes of shards, how many of them each alphabet can write)."""
     num_words, num_written = 0, [0] * len(charsets)
     for _, index in indexes(shards):

@@ -1,6 +1,7 @@
 """Shards -> batches, as a WebDataset pipeline.
 
-    1. indexed_samples (source.py)     bytes of a patch, its text, and the batch it is planned for
+    1. indexed_samples (source.py)     bytes of a patch, its text, and the batch it is planned for; from disk, or from
+                                       a server ahead of the batches (remote.py)
        or tars.py's stages             the same from plain tars, where shards have no index
     2. wds.map(to_example)             Example    patch uint8 (H, w), augmented where the config says so, text, classes
     3. to_batches                      Batch      patches uint8 (B, H, W), targets int64 (B, L)
@@ -19,6 +20,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -26,18 +28,22 @@ import numpy as np
 import torch
 import webdataset as wds
 
+from ocr.cache import Cache
 from ocr.config import Config
-from ocr.errors import DataError
+from ocr.errors import DataError, UsageError
+from ocr.places import Url
 from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
 from trainer.handover import Placed, Slots
 from trainer.order import WIDTH_STEP, Cursor
 from trainer.plan import Plan
 from trainer.recipe import Recipe
+from trainer.remote import RemoteShards
 from trainer.shards import Shards, orders_of
 from trainer.signals import leave_stopping_to_the_run
 from trainer.source import (
     BAD,
+    OpenShards,
     PlannedBatch,
     Reader,
     indexed_samples,
@@ -134,7 +140,7 @@ def training_batches(
         planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
         if config.augment and config.PAD:
             planned = partial(widened, planned, config)
-        stages = [partial(planned_samples, planned, shards.plans, process, config)]
+        stages = [partial(planned_samples, planned, shards.plans, process, config, cache_of(config, shards.plans))]
     else:
         start = cursors[0].batch if cursors else 0
         seed = f"{config.seed} {start}"  # a resumed run draws other batches instead of the first ones again
@@ -159,7 +165,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
     if shards.plans:
         (plan,) = shards.plans
         planned = partial(validation_plan, plan, config.batch_size)
-        stages = [partial(planned_samples, planned, [plan], process, config)]
+        stages = [partial(planned_samples, planned, [plan], process, config, cache_of(config, [plan]))]
     else:
         stages = [
             partial(all_shards, shards.urls),
@@ -172,10 +178,26 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
 
 
 def planned_samples(
-    planned: Planned, plans: Sequence[Plan], process: Process, config: Config
+    planned: Planned, plans: Sequence[Plan], process: Process, config: Config, cache: Cache | None
 ) -> Iterator[dict[str, Any]]:
     """The first stage: what to read is computed here, in the loader worker that reads it."""
-    return indexed_samples(planned(this_reader(process)), plans, count_bad=config.on_bad_sample == "count")
+    reader, count_bad = this_reader(process), config.on_bad_sample == "count"
+    batches = planned(reader)
+    if not are_remote(plans):
+        return indexed_samples(batches, plans, OpenShards().read, count_bad)
+    shards = RemoteShards(plans, reader.num_ranks * reader.num_workers, cache)
+    return indexed_samples(shards.ahead(batches), plans, shards.read, count_bad)
+
+
+def are_remote(plans: Sequence[Plan]) -> bool:
+    return any(isinstance(shard, Url) for plan in plans for shard in plan.shards[:1])
+
+
+def cache_of(config: Config, plans: Sequence[Plan]) -> Cache | None:
+    """Of shards behind URLs, where the config names one. Raises UsageError where it cannot be made."""
+    if not config.cache_dir or not are_remote(plans):
+        return None
+    return Cache(Path(config.cache_dir), int(config.cache_gb * 1e9))
 
 
 def loaded(
@@ -344,11 +366,11 @@ def padded(targets: Sequence[list[int]]) -> torch.Tensor:
     return torch.from_numpy(array)
 
 
-def carry_errors(batches: Iterable[Batch]) -> Iterator[Batch | DataError]:
+def carry_errors(batches: Iterable[Batch]) -> Iterator[Batch | DataError | UsageError]:
     """Hand an error over as the last item: torch's loader would bury its line in a worker's traceback."""
     try:
         yield from batches
-    except DataError as error:
+    except (DataError, UsageError) as error:
         yield error
     except (OSError, ValueError, tarfile.TarError) as error:  # webdataset appends the shard's path to the arguments
         yield DataError(f"{error.args[-1]}: the shard cannot be read ({error.args[0]}); build it again")

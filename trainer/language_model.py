@@ -11,7 +11,7 @@ from pathlib import Path
 from ocr.config import Config, load_config, selected_folders
 from ocr.errors import UsageError, run_command
 from ocr.language_model import make_language_model, save_language_model
-from ocr.shards import find_shards
+from ocr.shards import shards_at
 from trainer.alphabet import charset_for
 from trainer.shards import read_texts
 
@@ -20,8 +20,8 @@ def write_language_model(config: Config, path: Path) -> str:
     """Make a language model of the texts that `train_data` holds; gives a line that says what it is."""
     if path.suffix != ".npz":
         raise UsageError(f"--out: {path} must end in .npz")
-    folders = [Path(config.train_data) / name for name in selected_folders(config)]
-    texts = list(read_texts([shard for folder in folders for shard in find_shards(str(folder))]))
+    folders = [f"{config.train_data}/{name}" for name in selected_folders(config)]
+    texts = list(read_texts([shard for folder in folders for shard in shards_at(folder)]))
     if not config.sensitive:
         texts = [text.lower() for text in texts]
     model = make_language_model(texts, charset_for(config))

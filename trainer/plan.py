@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from ocr.clients import CONNECTIONS
 from ocr.errors import DataError
 from ocr.index import BLOCK, Index, read_index
+from ocr.places import Place, Url
+from ocr.remote import at_once
 from trainer.order import ORDER_FORMAT
 from trainer.recipe import FATES, NO_PATCH, NO_TEXT, USED, Recipe
 
@@ -29,8 +31,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     the same samples in the same order.
     """
 
-    shards: list[Path]
+    shards: list[Place]
     tar_bytes: list[int]
+    tar_sha256: list[str]
     first: np.ndarray
     width: np.ndarray
     trained: np.ndarray
@@ -62,7 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def plan_training(shards: Sequence[Path], recipe: Recipe) -> Plan:
+def plan_training(shards: Sequence[Place], recipe: Recipe) -> Plan:
     """The samples to train on. Raises DataError, with the reasons, where there is none."""
     plan = make_plan(shards, recipe, recipe.training_widths, only_trained=True)
     if not plan.num_samples:
@@ -80,17 +83,19 @@ def listed_fates(fates: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {fate}" for fate, number in sorted(fates.items(), key=lambda item: -item[1]))
 
 
-def plan_validation(shards: Sequence[Path], recipe: Recipe) -> Plan:
+def plan_validation(shards: Sequence[Place], recipe: Recipe) -> Plan:
     """Every sample that has a patch and a text, whether it can be trained on or not."""
     recipe = recipe.for_validation()
     return make_plan(shards, recipe, recipe.reader_widths, only_trained=False)
 
 
 def make_plan(
-    shards: Sequence[Path], recipe: Recipe, widths_of: Callable[[Index], np.ndarray], only_trained: bool
+    shards: Sequence[Place], recipe: Recipe, widths_of: Callable[[Index], np.ndarray], only_trained: bool
 ) -> Plan:
     parts: list[dict[str, np.ndarray]] = []
-    tar_bytes, counts, sha256 = [], np.zeros(len(FATES), np.int64), hashlib.sha256(ORDER_FORMAT.encode())
+    tar_bytes: list[int] = []
+    tar_sha256: list[str] = []
+    counts, sha256 = np.zeros(len(FATES), np.int64), hashlib.sha256(ORDER_FORMAT.encode())
     for shard, index in indexes(shards):
         widths = widths_of(index)
         try:
@@ -101,12 +106,14 @@ def make_plan(
         read = fates == FATES.index(USED) if only_trained else readable(fates)
         parts.append(columns(index, widths, fates, read))
         tar_bytes.append(index.tar_bytes)
+        tar_sha256.append(index.tar_sha256)
         sha256.update(bytes.fromhex(index.tar_sha256) + parts[-1]["width"].tobytes())
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     text_bytes = joined.pop("text_bytes")
     return Plan(
         shards=list(shards),
         tar_bytes=tar_bytes,
+        tar_sha256=tar_sha256,
         first=np.concatenate(([0], np.cumsum([len(part["width"]) for part in parts]))),
         text_end=narrowest(np.cumsum(text_bytes)),
         fates={fate: number for fate, number in zip(FATES, counts.tolist(), strict=True) if number},
@@ -115,18 +122,23 @@ def make_plan(
     )
 
 
-def indexes(shards: Sequence[Path]) -> Iterator[tuple[Path, Index]]:
+def indexes(shards: Sequence[Place]) -> Iterator[tuple[Place, Index]]:
     """The index of each shard. Raises DataError where one is missing, or its shard has another size than it says."""
-    for shard in shards:
-        index = read_index(shard)
-        if index is None:
-            raise DataError(f"{shard}: has no index, but its neighbors have; run `python -m shard_builder.index`")
-        if (num_bytes := shard.stat().st_size) != index.tar_bytes:
-            raise DataError(other_size(shard, num_bytes, index.tar_bytes))
-        yield shard, index
+    for start in range(0, len(shards), CONNECTIONS):  # what waits for servers waits together, and few are in memory
+        some = shards[start : start + CONNECTIONS]
+        yield from zip(some, at_once(index_of, some) if isinstance(some[0], Url) else map(index_of, some), strict=True)
 
 
-def other_size(shard: Path, num_bytes: int, tar_bytes: int) -> str:
+def index_of(shard: Place) -> Index:
+    index = read_index(shard)
+    if index is None:
+        raise DataError(f"{shard}: has no index, but its neighbors have; run `python -m shard_builder.index`")
+    if (num_bytes := shard.stat().st_size) != index.tar_bytes:
+        raise DataError(other_size(shard, num_bytes, index.tar_bytes))
+    return index
+
+
+def other_size(shard: Place, num_bytes: int, tar_bytes: int) -> str:
     what = "cut off" if num_bytes < tar_bytes else "replaced"
     return f"{shard}: {num_bytes:,} bytes where its index says {tar_bytes:,}: the shard was {what}; build it again"
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ocr.clients import is_url
 from ocr.config import Config, load_config
 from ocr.contact_sheet import font
 from ocr.errors import DataError, UsageError, run_command
@@ -52,7 +53,10 @@ def main() -> None:
     config = load_config(arguments.config, arguments.overrides)
     if arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}: at least one is needed")
-    shards = find_shards(arguments.shards or str(Path(config.train_data) / config.select_data))
+    named = arguments.shards or f"{config.train_data}/{config.select_data}"
+    if is_url(named):
+        raise UsageError(f"{named}: a preview reads shards on this machine; name some with --shards")
+    shards = find_shards(named)
     sheet = contact_sheet(draw_samples(shards, arguments.samples, config), config)
     with written_whole(arguments.out) as file:
         sheet.save(file, "png")

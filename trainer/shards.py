@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ocr.clients import EXTRA_OF, is_url
 from ocr.config import Config, selected_folders
 from ocr.errors import DataError, UsageError
-from ocr.index import index_path, read_index, scan_tar
+from ocr.index import Index, index_path, read_index, scan_tar
+from ocr.places import Place, Url
 from ocr.progress import progress
-from ocr.shards import brace_patterns, find_shards, read_manifest
+from ocr.shards import brace_patterns, find_shards, read_manifest, shards_behind
 from trainer.order import Order, parts_of, slice_bounds
 from trainer.plan import Plan, fates_of, listed_fates, plan_training, plan_validation
 from trainer.recipe import Recipe
@@ -70,36 +72,61 @@ def validation_shards(recipe: Recipe) -> Shards:
     return Shards([plan], [], {})
 
 
-def located(data: str, config: Config) -> tuple[list[list[Path]], list[str]]:
+def located(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
     """(the shards of each folder; their URLs if none of them has an index).
 
-    `data` is a folder with the folders of `select_data` in it, or URLs as WebDataset takes them: `pipe:…`, `https://…`.
-    URLs of local shards are absolute, because WebDataset takes what stands before a colon for a scheme.
+    `data` is a folder with the folders of `select_data` in it, on disk or behind a URL; the URLs of tars; or what only
+    WebDataset reads, such as `pipe:…`.
     """
-    if data.startswith("pipe:") or "://" in data:
+    if data.startswith("pipe:"):
         return [], brace_patterns(data)
+    if is_url(data):
+        return located_behind(data, config)
     folders = [find_shards(str(Path(data) / folder)) for folder in selected_folders(config)]
     shards = [shard for folder in folders for shard in folder]
     indexed = any(index_path(shard).exists() for shard in shards)
-    return folders, [] if indexed else [str(shard.absolute()) for shard in shards]
+    return folders, [] if indexed else [plain_url(shard) for shard in shards]
 
 
-def read_texts(shards: Sequence[Path]) -> Iterator[str]:
+def read_texts(shards: Sequence[Place]) -> Iterator[str]:
     """Every text of some shards, in order, from their indexes; a tar without one is read."""
     for shard in progress(shards, "texts", "shards"):
         try:
-            yield from (read_index(shard) or scan_tar(shard)).texts()
+            yield from (read_index(shard) or scanned(shard)).texts()
         except UnicodeDecodeError as error:
             raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
 
 
-def promised(folders: Sequence[Sequence[Path]]) -> dict[str, int]:
+def scanned(shard: Place) -> Index:
+    if isinstance(shard, Url):
+        raise UsageError(
+            f"{shard}: has no index, and is not on this machine; run `python -m shard_builder.index` on it"
+        )
+    return scan_tar(shard)
+
+
+def located_behind(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
+    names_tars = all(Url(url).name.endswith((".tar", ".tgz", ".gz")) for url in brace_patterns(data))
+    named = [data] if names_tars else [(Url(data) / folder).text for folder in selected_folders(config)]
+    if data.partition("://")[0] not in EXTRA_OF:
+        return [], [url for name in named for url in brace_patterns(name)]
+    folders = [shards_behind(name) for name in named]
+    shards = [shard for folder in folders for shard in folder]
+    return folders, [] if index_path(shards[0]).exists() else [plain_url(shard) for shard in shards]
+
+
+def plain_url(shard: Place) -> str:
+    """As WebDataset takes it: of a path, the absolute one, because it takes what stands before a colon for a scheme."""
+    return shard.text if isinstance(shard, Url) else str(shard.absolute())
+
+
+def promised(folders: Sequence[Sequence[Place]]) -> dict[str, int]:
     """How many samples the manifests promise, by URL."""
     found = {}
     for folder in {shard.parent for shards in folders for shard in shards}:
         manifest = read_manifest(folder)
         for record in manifest.shards if manifest else ():
-            found[str((folder / record.name).absolute())] = record.num_samples
+            found[plain_url(folder / record.name)] = record.num_samples
     return found
 
 

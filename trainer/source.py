@@ -1,4 +1,7 @@
-"""The first stage of the pipeline where shards have indexes: samples in the planned order, one pread each."""
+"""The first stage of the pipeline where shards have indexes: samples in the planned order, one pread each.
+
+Shards behind URLs are read by remote.py's `read` instead.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import os
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ import torch
 
 from ocr.errors import DataError
 from ocr.index import BLOCK
+from ocr.places import Place
 from trainer.distributed import Process
 from trainer.order import Cursor, Order, batches, interleaved, rounded_up, share
 from trainer.plan import Plan, other_size
@@ -112,8 +115,12 @@ def same_width_batches(width: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return found
 
 
+ReadSample = Callable[[Place, int, int, int, int], tuple[str, bytes | memoryview, str]]
+"""(shard, its bytes, where the patch begins, its bytes, its CRC-32) -> (key, patch, what is wrong with it or "")."""
+
+
 def indexed_samples(
-    planned: Iterator[PlannedBatch], plans: Sequence[Plan], count_bad: bool
+    planned: Iterator[PlannedBatch], plans: Sequence[Plan], read: ReadSample, count_bad: bool
 ) -> Iterator[dict[str, Any]]:
     """The samples of planned batches.
 
@@ -121,7 +128,6 @@ def indexed_samples(
     cannot be read is a DataError that names shard and key. With `count_bad` it is named on stderr and passed on, `bad`
     and without a patch.
     """
-    shards = OpenShards()
     for batch in planned:
         for source, plan in enumerate(plans):
             epoch = batch.cursors[source].epoch if batch.cursors else 0
@@ -129,7 +135,7 @@ def indexed_samples(
             described = zip(plan.places(samples), plan.texts(samples), plan.trained[samples].tolist(), strict=True)
             for (shard, *place), text, trained in described:
                 path = plan.shards[shard]
-                key, patch, fault = shards.read(path, plan.tar_bytes[shard], *place)
+                key, patch, fault = read(path, plan.tar_bytes[shard], *place)
                 if fault:
                     name_bad(path, key, fault, count_bad)
                 yield {
@@ -155,24 +161,18 @@ class OpenShards:
     """Shards that one process reads, opened when they are needed and held to the size their index says."""
 
     def __init__(self) -> None:
-        self.descriptors: OrderedDict[Path, int] = OrderedDict()
+        self.descriptors: OrderedDict[Place, int] = OrderedDict()
         self.regions: set[tuple[int, int]] = set()
 
     def read(
-        self, path: Path, tar_bytes: int, offset: int, num_bytes: int, crc: int
+        self, path: Place, tar_bytes: int, offset: int, num_bytes: int, crc: int
     ) -> tuple[str, bytes | memoryview, str]:
-        """(key, patch, what is wrong with it or ""); one pread for the header before the patch and the patch."""
+        """One pread for the header before the patch and the patch; see ReadSample."""
         descriptor = self.descriptor(path, tar_bytes)
         self.read_ahead(descriptor, offset)
-        content = os.pread(descriptor, BLOCK + num_bytes, offset - BLOCK)
-        patch = memoryview(content)[BLOCK:]
-        if len(patch) != num_bytes:
-            return key_of(content), b"", "its patch is cut off"
-        if zlib.crc32(patch) != crc:
-            return key_of(content), b"", "its patch is not the one in the index (checksum)"
-        return key_of(content), patch, ""
+        return checked(os.pread(descriptor, BLOCK + num_bytes, offset - BLOCK), num_bytes, crc)
 
-    def descriptor(self, path: Path, tar_bytes: int) -> int:
+    def descriptor(self, path: Place, tar_bytes: int) -> int:
         descriptor = self.descriptors.get(path)
         if descriptor is not None:
             self.descriptors.move_to_end(path)
@@ -180,7 +180,7 @@ class OpenShards:
         if len(self.descriptors) == MAX_OPEN_SHARDS:
             os.close(self.descriptors.popitem(last=False)[1])
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(str(path), os.O_RDONLY)
         except OSError as error:
             raise DataError(f"{path}: cannot be opened any more ({error.strerror}); was it moved?") from error
         self.descriptors[path] = descriptor
@@ -200,6 +200,16 @@ class OpenShards:
             self.regions.clear()
         self.regions.add(region)
         os.posix_fadvise(descriptor, region[1] * REGION_BYTES, REGION_BYTES, os.POSIX_FADV_WILLNEED)
+
+
+def checked(content: bytes, num_bytes: int, crc: int) -> tuple[str, bytes | memoryview, str]:
+    """(key, patch, what is wrong with it or "") of a tar header and the patch behind it."""
+    patch = memoryview(content)[BLOCK:]
+    if len(patch) != num_bytes:
+        return key_of(content), b"", "its patch is cut off"
+    if zlib.crc32(patch) != crc:
+        return key_of(content), b"", "its patch is not the one in the index (checksum)"
+    return key_of(content), patch, ""
 
 
 def key_of(header: bytes) -> str:

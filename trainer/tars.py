@@ -20,10 +20,11 @@ from itertools import count, islice
 from typing import IO, Any, TypeVar
 
 import numpy as np
-from webdataset.tariterators import group_by_keys, tar_file_expander, url_opener
+from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from ocr.errors import DataError
 from ocr.index import BLOCK, IMAGE_TYPES, TEXT_TYPES, Index, IndexRows
+from ocr.streams import streamed
 from trainer.distributed import Process
 from trainer.order import WINDOW_BATCHES, Cursor, rounded_up, share
 from trainer.plan import broken_text, hopeless, readable
@@ -66,7 +67,7 @@ def tar_samples(shards: Iterable[dict[str, str]], num_samples: Mapping[str, int]
 
     `num_samples` says how many a URL must give, where a manifest tells it.
     """
-    for source in url_opener(shards):
+    for source in streamed(shards):
         url, watched = source["url"], Watched(source["stream"])
         found = 0
         for sample in group_by_keys(tar_file_expander([{"url": url, "stream": watched}])):

@@ -15,8 +15,9 @@ import pytest
 
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from shard_builder.archives import MAX_OPEN_FILES, Archive, Piece, find_archives, read_at
+from shard_builder.archives import Archive, find_archives, read_at
 from shard_builder.build import build
+from shard_builder.pieces import MAX_OPEN_FILES, Piece
 from shard_builder.zips import Entry, list_entries, read_entry
 from tests.shard_builder.made_zips import (
     Member,

@@ -1,0 +1,47 @@
+"""Servers on this machine: an S3 that is moto's, and clients that lose no time over faults that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+
+import ocr.clients
+
+
+@pytest.fixture(scope="session")
+def new_bucket() -> Iterator[Callable[[], str]]:
+    """A function that makes an empty bucket and gives its URL."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (
+            ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+        ):
+            patch.setenv(name, value)
+        numbers = count()
+
+        def make() -> str:
+            url = f"s3://bucket-{next(numbers)}"
+            ocr.clients.filesystem(url).mkdir(url)
+            return url
+
+        yield make
+    server.stop()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clients of this process that try again at once, and take a fifth of a second for slow."""
+    monkeypatch.setattr(ocr.clients, "FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(ocr.clients, "REPLY_SECONDS", 0.2)
+    ocr.clients.opened.cache_clear()
+    yield
+    ocr.clients.opened.cache_clear()

@@ -1,0 +1,105 @@
+"""Shards written to a bucket are those written to disk, and a build there is resumed and owned as one on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import shard_builder.plan
+from ocr.clients import METER
+from ocr.config import Config
+from ocr.errors import DataError, UsageError
+from ocr.files import written_whole
+from ocr.places import Url, place_of
+from ocr.remote import files_below
+from ocr.shards import shards_behind
+from shard_builder.build import Part, build, build_part, finalize
+from shard_builder.stats import stats
+from shard_builder.verify import verify
+from tests.shard_builder.made_zips import sha256_of_files, write_dataset
+
+CONFIG = Config(train_images=7, val_images=3, eval_images=2)
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard_builder.plan, "PAGES_A_GROUP", 2)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("dataset"), 7, 6)
+
+
+def fetched(url: str, folder: Path) -> Path:
+    """All files below a URL, copied to disk."""
+    for name in files_below(url):
+        path = folder / name.removeprefix(url).lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Url(name).read_bytes())
+    return folder
+
+
+def test_a_bucket_holds_what_a_folder_would(
+    dataset: Path, tmp_path: Path, new_bucket: Callable[[], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = place_of(f"{new_bucket()}/shards")
+    manifests = build(CONFIG, dataset, out, ["training"], workers=1)
+    build(CONFIG, dataset, tmp_path / "disk", ["training"], workers=1)
+    assert sha256_of_files(fetched(str(out), tmp_path / "bucket")) == sha256_of_files(tmp_path / "disk")
+    names = [shard.name for shard in manifests["training"].shards]
+    assert [shard.name for shard in shards_behind(f"{out}/training/select_data")] == names
+    capsys.readouterr()
+    before = METER.traffic.num_bytes
+    assert build(CONFIG, dataset, out, ["training"], workers=1) == manifests
+    assert "already built" in capsys.readouterr().out
+    assert METER.traffic.num_bytes - before < 10_000  # commits and the manifest
+    for name in ("000001.tar", "manifest.json"):
+        (out / f"training/select_data/{name}").unlink()
+    build(CONFIG, dataset, out, ["training"], workers=1)
+    assert "2 of 3 groups of shards are there already" in capsys.readouterr().err
+    assert sha256_of_files(fetched(str(out), tmp_path / "again")) == sha256_of_files(tmp_path / "disk")
+
+
+def test_a_bucket_is_verified(dataset: Path, new_bucket: Callable[[], str], capsys: pytest.CaptureFixture[str]) -> None:
+    out = place_of(new_bucket())
+    build(CONFIG, dataset, out, ["training"], workers=1)
+    capsys.readouterr()
+    verify(out, workers=2)
+    assert capsys.readouterr().out.startswith("1 folder, 3 shards, 21 samples, ")
+    assert len(stats(out, seed=0)) == 1
+    shard = out / "training/select_data/000001.tar"
+    content = bytearray(shard.read_bytes())
+    content[600] ^= 1
+    assert isinstance(shard, Url)
+    with written_whole(shard) as file:
+        file.write(content)
+    with pytest.raises(DataError, match="1 problem in 1 folder"):
+        verify(out, workers=2)
+    assert f"{shard}: other bytes than were written; copy it again" in capsys.readouterr().out
+
+
+def test_a_bucket_of_another_build_is_refused(dataset: Path, new_bucket: Callable[[], str]) -> None:
+    out = place_of(new_bucket())
+    build(CONFIG, dataset, out, ["validation"], workers=1)
+    other = Config(train_images=7, val_images=3, eval_images=2, jpeg_quality=90)
+    with pytest.raises(UsageError, match="validation/select_data: holds shards of another build"):
+        build(other, dataset, out, ["validation"], workers=1)
+
+
+def test_parts_meet_in_a_bucket(dataset: Path, tmp_path: Path, new_bucket: Callable[[], str]) -> None:
+    out = place_of(new_bucket())
+    build_part(CONFIG, dataset, out, ["training"], 1, Part(0, 2))
+    with pytest.raises(DataError, match="1 of 3 groups of shards are missing, the first: 000001.tar"):
+        finalize(CONFIG, dataset, out, ["training"], 1)
+    build_part(CONFIG, dataset, out, ["training"], 1, Part(1, 2))
+    finalize(CONFIG, dataset, out, ["training"], 1)
+    build(CONFIG, dataset, tmp_path / "disk", ["training"], workers=1)
+    assert sha256_of_files(fetched(str(out), tmp_path / "bucket")) == sha256_of_files(tmp_path / "disk")
+
+
+def test_a_web_server_takes_no_shards(dataset: Path) -> None:
+    with pytest.raises(UsageError, match="a web server takes no files; write to s3://, gs:// or a folder"):
+        build(CONFIG, dataset, place_of("http://127.0.0.1:9/shards"), ["training"], workers=1)
