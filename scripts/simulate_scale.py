@@ -5,10 +5,10 @@
 
 The trainer's own planner runs as in a loader worker of one rank; all others do the same work at the same time. `first`
 is the time to the first batch; of the second window `a batch` is the mean and `longest` the longest wait (the window
-begins); `MB` is the most that is in memory on top of the samples' widths: CPU seconds of one reader without other workers. `padding` is the share of the
-pixels of a batch; `step` what the busiest rank computes over the mean of all ranks, in samples and in padded pixels
-alike, because all ranks pad to one width; `read` the same in pixels of the patches that its loader reads. The last
-column says from how many shards a rank reads in a window.
+begins): CPU seconds of a reader that has no other workers beside it. `MB` is the most that is in memory on top of the
+samples' widths. `padding` is the share of a batch's pixels; `step` what the busiest rank computes over the mean of all
+ranks, in samples and in padded pixels alike, because all ranks pad to one width; `read` the same in pixels of the
+patches that its loader reads. The last column says from how many shards a rank reads in a window.
 
 Widths are drawn as AI-Hub's words have them: width / height is 2.65 in the median, 0.93 to 6.5 between 5 and 95 %.
 """
@@ -158,8 +158,8 @@ def print_index_cost() -> None:
     arrays = (value for value in msgspec.structs.astuple(plan) if isinstance(value, np.ndarray))
     held = sum(array.nbytes for array in arrays)
     print(
-        f"indexes, a sample: {index_bytes / SHARD_SAMPLES:.0f} bytes on disk, {1e6 * seconds / plan.num_samples:.2f} us "
-        f"to plan, {held / plan.num_samples:.0f} bytes in memory and {peak / plan.num_samples:.0f} while it is planned"
+        f"indexes, a sample: {index_bytes / SHARD_SAMPLES:.0f} bytes on disk, {1e6 * seconds / plan.num_samples:.2f} us"
+        f" to plan, {held / plan.num_samples:.0f} bytes in memory and {peak / plan.num_samples:.0f} while it is planned"
     )
 
 

@@ -24,7 +24,8 @@ from ocr.network import build_model, network_of
 from ocr.patch import to_input
 from ocr.progress import progress as shown
 from ocr.weight_files import save_weights
-from ocr.weights import charset_of
+from ocr.weights import charset_of, default_easyocr_dir
+from trainer.agreement import check_same_run
 from trainer.checkpoint import LAST_NAME, Progress, resume, save_checkpoint, starting_model, weights_of
 from trainer.data import Batch, training_batches, validation_batches
 from trainer.distributed import Process, gathered, joined
@@ -32,6 +33,7 @@ from trainer.log import append_line, counts_line, training_block
 from trainer.optimizer import freeze, loss_of, make_optimizer, num_trainable, taught
 from trainer.order import Position
 from trainer.recipe import Recipe
+from trainer.report import TrainingReport
 from trainer.shards import Shards, training_shards, validation_shards
 from trainer.tars import WHAT_IS_LOST
 from trainer.validate import Validation, validate
@@ -53,21 +55,36 @@ class Run(msgspec.Struct):
     validation: Shards
 
 
-def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
-    """Fine-tune a recognizer as the config says; gives the run's folder, `saved_models/<experiment_name>`.
+def train(config: Config, saved_models: Path = Path("saved_models"), easyocr_dir: Path | None = None) -> TrainingReport:
+    """Fine-tune a recognizer as the config says, in the folder `saved_models/<experiment_name>`.
+
+    `easyocr_dir` is where EasyOCR's models lie, by default its own folder.
 
     The folder gets config.yaml, log_train.txt, log_dataset.txt, best_accuracy.pth, best_norm_ed.pth (weights) and
     last.pth (a checkpoint). A run that was interrupted goes on from last.pth. Under torchrun every rank calls this.
+    Raises UsageError for what the config asks in vain, before anything is written, and DataError for damaged shards and
+    a loss that is not finite.
     """
     with joined() as process:
-        run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
+        run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir or default_easyocr_dir())
         if run.progress.iteration < config.n_iter:
             iterate(run)
         elif process.is_main:
             print(f"{run.folder}: already trained for {run.progress.iteration:,} iterations")
         if process.is_main:
             print(f"weights and log: {run.folder}", flush=True)
-        return run.folder
+        return report_of(run)
+
+
+def report_of(run: Run) -> TrainingReport:
+    state = run.progress
+    return TrainingReport(
+        folder=run.folder,
+        iterations=state.iteration,
+        best_accuracy=state.best_accuracy,
+        best_norm_ed=state.best_norm_ed,
+        seconds=state.seconds,
+    )
 
 
 def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -> Run:
@@ -86,6 +103,7 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
     progress, position = Progress(), Position(config.seed, training.fingerprint)
     if goes_on:
         progress, position = resume(folder, config, model, optimizer, position)
+    check_same_run(process, config, progress.iteration, (training.fingerprint, validation.fingerprint))
     run = Run(recipe, process, folder, model, frozen, optimizer, progress, position, beam, training, validation)
     if process.is_main:
         save_config(config, folder / "config.yaml")

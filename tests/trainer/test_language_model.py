@@ -10,9 +10,8 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.language_model import read_language_model
 from ocr.weights import charset_of
-from tests.trainer.conftest import SMALL, changed, number_shards
+from tests.trainer.conftest import SMALL, changed, number_shards, train
 from trainer.language_model import read_texts, write_language_model
-from trainer.train import train
 
 
 def test_it_knows_the_training_texts(config: Config, tmp_path: Path) -> None:
