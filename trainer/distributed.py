@@ -10,6 +10,9 @@ from typing import TypeVar
 import msgspec
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from trainer.fresh_store import fresh_store
 
 Value = TypeVar("Value")
 
@@ -40,9 +43,11 @@ def joined() -> Iterator[Process]:
     if num_ranks == 1:
         yield Process(0, 1, device)
         return
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    store, rank, _ = next(rendezvous("env://"))
+    store = fresh_store(store, rank, num_ranks)
+    dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=num_ranks)
     try:
-        yield Process(dist.get_rank(), num_ranks, device)
+        yield Process(rank, num_ranks, device)
     finally:
         dist.destroy_process_group()
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 CONFIG = Config(train_images=40, val_images=2, eval_images=2)
 
 
-class Node:
-    """A node that can be frozen, so that it holds what it was given, and then killed."""
+class Node(NamedTuple):
+    """A node that can be frozen, so that it holds what it was given, and killed."""
 
-    def __init__(self, freeze: Callable[[], None], kill: Callable[[], None]) -> None:
-        self.freeze, self.kill = freeze, kill
+    freeze: Callable[[], object]
+    kill: Callable[[], object]
 
 
 def dies_at_work(monkeypatch: pytest.MonkeyPatch, name: str, node: Node) -> list[str]:
@@ -98,20 +98,16 @@ def ray_nodes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Node]:
         cluster.shutdown()
 
 
-on_demand = pytest.mark.skipif("RAY_NODES" not in os.environ, reason="two Ray nodes take long: RAY_NODES=1")
-
-
 @pytest.mark.parametrize(
     ("name", "package", "nodes"),
-    [
-        pytest.param("dask", "distributed", dask_nodes, id="dask"),
-        pytest.param("ray", "ray", ray_nodes, id="ray", marks=on_demand),
-    ],
+    [("dask", "distributed", dask_nodes), ("ray", "ray", ray_nodes)],
+    ids=["dask", "ray"],
 )
 def test_a_node_that_dies_at_work_changes_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str, nodes: Any
 ) -> None:
     pytest.importorskip(package)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     many_small_groups(monkeypatch)
     write_half(tmp_path / "dataset", "Training", made_pages("Training", 40))
     build(CONFIG, tmp_path / "dataset", tmp_path / "here", ["training"], workers=1)
