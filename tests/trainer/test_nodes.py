@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 
 from ocr.config import Config, save_config
 from ocr.weight_files import read_weights
 from tests.trainer.conftest import SMALL, changed
+from trainer.fresh_store import fresh_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +29,8 @@ import torch
 from ocr.config import load_config
 from trainer import train
 
-config, saved, killed = map(Path, sys.argv[1:])
+folder = Path(sys.argv[1])
+killed = folder / "was killed"
 torch.set_num_threads(1)
 
 def step(*arguments, step=train.step, iterations=count(1)):
@@ -36,9 +40,10 @@ def step(*arguments, step=train.step, iterations=count(1)):
     return step(*arguments)
 
 train.step = step
-train.train(load_config(config), saved)
+for name in ("killed", "whole"):
+    train.train(load_config(folder / "mine.yaml"), folder / name)
 """
-"""Trains; one process of rank 1 dies in its fourth iteration unless a file says that it has."""
+"""Trains twice; one process of rank 1 dies in the fourth iteration of the first run and comes again."""
 
 
 def free_port() -> int:
@@ -64,26 +69,21 @@ def run_all(commands: Sequence[tuple[list[str], dict[str, str]]]) -> list[tuple[
         outputs = [process.communicate(timeout=300)[0] for process in processes]
     finally:
         for process in processes:
-            process.kill()
+            process.terminate()  # torchrun ends its workers then
     return [(process.returncode, output) for process, output in zip(processes, outputs, strict=True)]
 
 
-def ranks(script: str, arguments: Sequence[Sequence[Path]]) -> list[tuple[int, str]]:
-    """A script in a process a rank, each with its own arguments, without torchrun."""
-    world = {"WORLD_SIZE": str(len(arguments)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    return run_all(
-        [
-            ([sys.executable, "-c", script, *map(str, told)], world | {"RANK": str(rank)})
-            for rank, told in enumerate(arguments)
-        ]
-    )
+def ranks(script: str, num_ranks: int) -> list[tuple[int, str]]:
+    """A script in a process a rank, without torchrun."""
+    world = {"WORLD_SIZE": str(num_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return run_all([([sys.executable, "-c", script], world | {"RANK": str(rank)}) for rank in range(num_ranks)])
 
 
-def nodes(script: Path, arguments: Sequence[Path], num_nodes: int) -> list[tuple[int, str]]:
+def nodes(script: Path, folder: Path, num_nodes: int) -> list[tuple[int, str]]:
     """`torchrun` as it is started on each of several nodes, all on this machine, a rank each."""
     meeting = ("--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-id", "test")
     sizes = ("--nnodes", str(num_nodes), "--nproc-per-node", "1", "--max-restarts", "1")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", *sizes, *meeting, str(script), *map(str, arguments)]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *sizes, *meeting, str(script), str(folder)]
     return run_all([(torchrun, {"PYTHONPATH": str(ROOT)})] * num_nodes)
 
 
@@ -96,16 +96,22 @@ def test_a_worker_that_is_killed_on_one_of_two_nodes_comes_again_bit_for_bit(con
     """Killed behind the checkpoint of iteration 2; 6 iterations in all, as if it had not been."""
     save_config(changed(config, val_period=2, n_iter=6, batch_size=16, **SMALL), tmp_path / "mine.yaml")
     (tmp_path / "train.py").write_text(TRAIN)
-    never = tmp_path / "mine.yaml"  # a file that is there: nobody is killed
-    whole = ranks(TRAIN, [(tmp_path / "mine.yaml", tmp_path / "whole", never)] * 2)
-    assert [code for code, _ in whole] == [0, 0], whole
-    told = (tmp_path / "mine.yaml", tmp_path / "killed", tmp_path / "was killed")
-    ended = nodes(tmp_path / "train.py", told, num_nodes=2)
+    ended = nodes(tmp_path / "train.py", tmp_path, num_nodes=2)
     assert [code for code, _ in ended] == [0, 0], ended
     assert (tmp_path / "was killed").exists()
     assert blocks(tmp_path / "killed/numbers") == blocks(tmp_path / "whole/numbers")
     first, second = (read_weights(tmp_path / name / "numbers/last.pth").tensors for name in ("whole", "killed"))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_try_finds_nothing_that_an_earlier_one_left_in_the_store() -> None:
+    """… not even the question of a rank that died before it was answered."""
+    kept = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for _ in range(3):
+        kept.set("rank 1 asks", "the word of a dead process")
+        with ThreadPoolExecutor(3) as pool:
+            ranks = [pool.submit(fresh_store, dist.TCPStore("127.0.0.1", kept.port), rank, 3) for rank in range(3)]
+        assert [rank.result().add("ranks so far", 1) for rank in ranks] == [1, 2, 3]
 
 
 AGREE = """
@@ -131,7 +137,7 @@ with joined() as process:
 
 
 def test_nodes_that_do_not_begin_the_same_run_are_told_so() -> None:
-    (code, first), (other_code, second) = ranks(AGREE, [(), ()])
+    (code, first), (other_code, second) = ranks(AGREE, num_ranks=2)
     assert (code, other_code) == (0, 0), (first, second)
     assert first == second  # every rank ends
     lines = [re.sub(r" on \S+ has ", " has ", line) for line in first.splitlines()]
