@@ -10,15 +10,16 @@ from __future__ import annotations
 from time import monotonic, sleep
 from uuid import uuid4
 
-import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
+WAIT_SECONDS = 600.0  # torchrun starts workers together; what takes long comes behind this
 POLL_SECONDS = 0.02
 
 
-def fresh_store(store: dist.Store, rank: int, num_ranks: int) -> dist.Store:
+def fresh_store(store: Store, rank: int, num_ranks: int) -> Store:
     """A part of the store that is empty, and the same for all ranks of this try.
 
-    Raises TimeoutError, or the store's own DistStoreError, where a rank does not come.
+    Raises TimeoutError on rank 0 where a rank does not come; the others give up when the store does.
     """
     own = uuid4().hex
     if rank > 0:
@@ -28,12 +29,12 @@ def fresh_store(store: dist.Store, rank: int, num_ranks: int) -> dist.Store:
     else:
         name = own
         answer(store, name, num_ranks)
-    return dist.PrefixStore(name, store)
+    return PrefixStore(name, store)
 
 
-def answer(store: dist.Store, name: str, num_ranks: int) -> None:
+def answer(store: Store, name: str, num_ranks: int) -> None:
     """Tell every rank the name, and those of an earlier try, who are not there to hear it, until all have heard it."""
-    deadline = monotonic() + store.timeout.total_seconds()
+    deadline = monotonic() + WAIT_SECONDS
     missing = set(range(1, num_ranks))
     while missing:
         for rank in sorted(missing):
@@ -42,5 +43,5 @@ def answer(store: dist.Store, name: str, num_ranks: int) -> None:
             elif store.check([f"rank {rank} asks"]):
                 store.set(f"answer to {store.get(f'rank {rank} asks').decode()}", name)
         if monotonic() > deadline:
-            raise TimeoutError(f"ranks {sorted(missing)} did not come within {store.timeout}")
+            raise TimeoutError(f"ranks {sorted(missing)} did not come within {WAIT_SECONDS:.0f} s")
         sleep(POLL_SECONDS)

@@ -44,7 +44,7 @@ def test_a_slurm_array_builds_and_a_job_behind_it_writes_the_manifests(tmp_path:
     write_dataset(tmp_path / "dataset", 4, 4)
     environment = programs(tmp_path / "bin", srun='exec "$@"') | {"SLURM_CPUS_PER_TASK": "1"}
     options = ("--dataset", tmp_path / "dataset", "--out", tmp_path / "out", "--training", "train_images=4")
-    command = ["bash", CLUSTER / "slurm_build.sh", *options]
+    command: list[str | Path] = ["bash", CLUSTER / "slurm_build.sh", *options]
     for part in ({"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1"}, {}):
         assert read_manifest(tmp_path / "out/training/select_data") is None
         subprocess.run(command, cwd=tmp_path, env=environment | part, check=True)
@@ -68,7 +68,7 @@ def test_a_slurm_job_whose_time_is_up_stops_the_run_and_queues_again(tmp_path: P
     scontrol = 'if [ "$1" = show ]; then echo first; echo second; else echo "$@" > "$OUT/scontrol"; fi'
     environment = programs(tmp_path / "bin", srun='shift; exec "$@"', scontrol=scontrol, torchrun=TORCHRUN)
     environment |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "nodes", "SLURM_JOB_NUM_NODES": "2", "ENDS": ends}
-    command = ["bash", CLUSTER / "slurm_train.sh", "--config", "mine.yaml"]
+    command: list[str | Path] = ["bash", CLUSTER / "slurm_train.sh", "--config", "mine.yaml"]
     environment["SLURM_GPUS_ON_NODE"] = "8"
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as job:
         if ends != "alone":

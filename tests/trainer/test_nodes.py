@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from ocr.config import Config, save_config
 from ocr.weight_files import read_weights
@@ -106,11 +106,11 @@ def test_a_worker_that_is_killed_on_one_of_two_nodes_comes_again_bit_for_bit(con
 
 def test_a_try_finds_nothing_that_an_earlier_one_left_in_the_store() -> None:
     """… not even the question of a rank that died before it was answered."""
-    kept = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    kept = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     for _ in range(3):
         kept.set("rank 1 asks", "the word of a dead process")
         with ThreadPoolExecutor(3) as pool:
-            ranks = [pool.submit(fresh_store, dist.TCPStore("127.0.0.1", kept.port), rank, 3) for rank in range(3)]
+            ranks = [pool.submit(fresh_store, TCPStore("127.0.0.1", kept.port), rank, 3) for rank in range(3)]
         assert [rank.result().add("ranks so far", 1) for rank in ranks] == [1, 2, 3]
 
 
