@@ -6,8 +6,7 @@ import argparse
 import warnings
 from pathlib import Path
 
-from evaluator.evaluate import SYSTEMS, evaluate
-from evaluator.report import table
+from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import run_command
 from ocr.weights import default_easyocr_dir
@@ -15,6 +14,9 @@ from ocr.weights import default_easyocr_dir
 
 def main() -> None:
     arguments = parse_arguments()
+    from evaluator.evaluate import SYSTEMS, evaluate  # EasyOCR takes seconds to import: not for --help
+    from evaluator.report import table
+
     # EasyOCR asks torch for pinned memory and int8 on a CPU too; torch warns of it once a run, users can do nothing.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.")
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"easyocr\.")
@@ -32,20 +34,25 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m evaluator", description="How well EasyOCR reads Korean documents.")
+    parser = command_parser(
+        "evaluator", "How well EasyOCR reads Korean documents.", "--eval_set shards/evaluation --baseline --finetuned"
+    )
     parser.add_argument("--eval_set", required=True, metavar="SHARDS", help="folder, tar, glob or brace pattern")
     parser.add_argument("--baseline", action="store_true", help="evaluate EasyOCR's own recognizer (baseline_model)")
     parser.add_argument("--finetuned", action="store_true", help="evaluate the exported one; neither flag: both")
-    parser.add_argument("--config", type=Path, metavar="YAML", help="default: the values of configs/korean_g2.yaml")
     parser.add_argument(
         "--easyocr-dir", type=Path, default=default_easyocr_dir(), metavar="DIR", help="default: %(default)s"
     )
     parser.add_argument("--name", default="finetuned", help="of the exported recognizer (default %(default)s)")
     parser.add_argument("--cuda", action="store_true", help="use the GPU")
     parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default: %(default)s")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="config values on top of the file's")
     return parser.parse_intermixed_args()
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The installed program."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -30,26 +30,27 @@ from ocr.errors import UsageError
 from ocr.page import Page
 from ocr.progress import progress
 from ocr.shards import find_shards
-from ocr.weights import DETECTOR
+from ocr.weights import DETECTOR, default_easyocr_dir
 
 SYSTEMS = ("baseline", "finetuned")
 
 
 def evaluate(
     config: Config,
-    eval_set: str,
-    systems: Sequence[str],
-    easyocr_dir: Path,
-    cuda: bool,
-    out: Path,
+    eval_set: str = "shards/evaluation",
+    systems: Sequence[str] = SYSTEMS,
+    easyocr_dir: Path | None = None,
+    cuda: bool = False,
+    out: Path = Path("report"),
     name: str = "finetuned",
 ) -> Report:
     """Evaluate `systems` (of "baseline", "finetuned") on the shards of `eval_set`; write the report to `out`.
 
-    `name` is the fine-tuned recognizer's in `easyocr_dir`. Whatever can be wrong with the question is found before
-    the first page is read, and nothing is written before the last one is. Raises UsageError and DataError.
+    `name` is the fine-tuned recognizer's in `easyocr_dir`, by default EasyOCR's own folder. Whatever can be
+    wrong with the question is found before the first page is read, and nothing is written before the last one is.
+    Raises UsageError and DataError.
     """
-    started = monotonic()
+    started, easyocr_dir = monotonic(), easyocr_dir or default_easyocr_dir()
     device = find_device(cuda)
     check_folder(out)
     shards = find_shards(eval_set)

@@ -156,7 +156,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise UsageError(f"{path}: no such config file; configs/korean_g2.yaml is one to start from")
+        raise UsageError(f"{path}: no such config file; --help-config prints one to start from")
     try:
         values = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=NumberLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:

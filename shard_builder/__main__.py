@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
+from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
 from ocr.places import place_of
@@ -31,11 +31,11 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m shard_builder",
-        description="Read pages and labels from AI-Hub's zips, crop the words and write WebDataset shards.",
-        epilog="Without --training, --validation or --evaluation all three are built. A run that was stopped goes on "
-        "where it was.",
+    parser = command_parser(
+        "shard_builder",
+        "Read pages and labels from AI-Hub's zips, crop the words and write WebDataset shards.\n"
+        "Without --training, --validation or --evaluation all three are built. A run that was stopped goes on.",
+        '--dataset "/data/공공행정문서 OCR" --out shards train_images=4000',
     )
     parser.add_argument(
         "--dataset",
@@ -48,7 +48,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=place_of, required=True, metavar="DIR", help="the folder for the shards, or s3://…, gs://…"
     )
-    parser.add_argument("--config", type=Path, metavar="YAML", help="such as configs/korean_g2.yaml")
     for split in SPLITS:
         parser.add_argument(f"--{split}", action="store_true", help=f"build the {split} shards")
     parser.add_argument(
@@ -58,7 +57,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--num-jobs", type=int, metavar="N", help="share the build among N machines, a part each …")
     parser.add_argument("--job-index", type=int, metavar="I", help="… and run part I of 0 to N-1, as in a Slurm array")
     parser.add_argument("--finalize", action="store_true", help="when all parts are done: write the manifests")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="values that go before those of the config")
     return parser.parse_intermixed_args()
 
 
@@ -78,5 +76,10 @@ def part_of(arguments: argparse.Namespace) -> Part | None:
     return Part(index, num_jobs)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The installed program."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

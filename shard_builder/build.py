@@ -5,12 +5,14 @@ Every page and word that the zips list is either written or counted under the re
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from pathlib import Path
 from time import monotonic
 
 import cv2
@@ -27,7 +29,7 @@ from shard_builder.engines import RunJobs, engine
 from shard_builder.job import run_job
 from shard_builder.listing import NO_IMAGE, NO_LABEL
 from shard_builder.page_count import shown_by_page
-from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
+from shard_builder.plan import FORMAT, SPLITS, Job, SplitPlan, plan_splits
 from shard_builder.remote_zips import Dataset
 from shard_builder.report import print_plan, print_split
 from shard_builder.traffic import Metered, print_fetched
@@ -40,9 +42,16 @@ class Part(msgspec.Struct, frozen=True):
     num_jobs: int
 
 
-def build(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
+def build(
+    config: Config,
+    dataset: Dataset,
+    out: Place = Path("shards"),
+    splits: Sequence[str] = SPLITS,
+    workers: int = os.cpu_count() or 1,
+) -> dict[str, Manifest]:
     """Write the shards and manifest of each split below `out`; finished shards of a run that was stopped are kept.
 
+    Gives the manifests by split ("training", "validation", "evaluation"): shards, pages and words by fate, characters.
     The shards are the same bytes for any number of workers and any engine. Prints a table a split on stdout, and
     progress and warnings on stderr. Raises UsageError and DataError before anything is written where they can be
     foreseen, and DataError, without a manifest, where more than the config's `max_failed` of a split's pages cannot be

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import easyocr
@@ -21,6 +23,7 @@ from ocr.shards import find_shards
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
+README = ROOT / "README.md"
 NUM_PAGES = 2
 
 
@@ -59,6 +62,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     printed = command("bash", SCRIPTS / "step5_evaluate.sh", *easyocr_dir, *SMALL, folder=folder)
     (folder / "table.txt").write_text(printed, encoding="utf-8")
     return folder
+
+
+def test_the_readmes_python_does_the_same(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same data set; its shards are there already."""
+    (example,) = re.findall(r"## From Python\n.*?```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("EASYOCR_MODULE_PATH", str(world / "EasyOCR"))
+    mine = "\n".join(SMALL).replace("n_iter=8", "n_iter=2").replace("val_period=4", "val_period=2").replace("=", ": ")
+    (world / "mine.yaml").write_text(mine, encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["manifests"]["training"].pages["written"] == 4
+    assert names["run"].iterations == 2
+    assert names["run"].folder == Path("saved_models/first")
+    assert names["run"].best_norm_ed_path.exists() and names["run"].best_accuracy_path.exists()
+    assert 0 <= names["run"].best_norm_ed <= 1
+    assert all(0 <= system.end_to_end.f1 <= 1 for system in names["report"].systems.values())
+    assert names["report"].pages.read == NUM_PAGES
 
 
 def evaluation_pages(world: Path) -> list[tuple[np.ndarray, Page]]:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import run_command
 from ocr.weights import default_easyocr_dir
-from trainer.train import train
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="trainer", description="Fine-tune EasyOCR's recognizer from shards.")
-    parser.add_argument("--config", type=Path, required=True, metavar="YAML", help="e.g. configs/korean_g2.yaml")
-    parser.add_argument("--saved-models", type=Path, default=Path("saved_models"), help="folder of the runs")
-    parser.add_argument("--easyocr-dir", type=Path, default=default_easyocr_dir(), help="where EasyOCR's models lie")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="config keys that replace the file's")
-    arguments = parser.parse_args()
+    parser = command_parser(
+        "trainer",
+        "Fine-tune EasyOCR's recognizer from shards. One process; `torchrun --nproc-per-node N -m trainer` starts N.",
+        "--config mine.yaml experiment_name=first batch_size=256",
+    )
+    parser.add_argument(
+        "--saved-models", type=Path, default=Path("saved_models"), metavar="DIR", help="folder of the runs"
+    )
+    parser.add_argument(
+        "--easyocr-dir", type=Path, default=default_easyocr_dir(), metavar="DIR", help="EasyOCR's folder"
+    )
+    arguments = parser.parse_intermixed_args()
+    from trainer.train import train  # torch takes seconds to import: not for --help
+
     config = load_config(arguments.config, arguments.overrides)
     train(config, arguments.saved_models, arguments.easyocr_dir)
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The installed program."""
     run_command(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -15,6 +15,7 @@ from torch import nn
 from torch.distributed.rendezvous import rendezvous
 
 from ocr.errors import UsageError
+from trainer.fresh_store import fresh_store
 
 Value = TypeVar("Value")
 
@@ -47,6 +48,7 @@ def joined() -> Iterator[Process]:
         yield Process(0, 1, device)
         return
     store, rank, _ = next(rendezvous("env://"))
+    store = fresh_store(store, rank, num_ranks)
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=num_ranks)
     try:
         yield Process(rank, num_ranks, device)

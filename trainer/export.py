@@ -42,13 +42,14 @@ class Exported(NamedTuple):
     compared: str
 
 
-def export(checkpoint: Path, name: str, easyocr_dir: Path) -> Exported:
-    """Write model/NAME.pth, user_network/NAME.py and user_network/NAME.yaml below `easyocr_dir`.
+def export(checkpoint: Path, name: str = "finetuned", easyocr_dir: Path | None = None) -> Exported:
+    """Write model/NAME.pth, user_network/NAME.py and .yaml below `easyocr_dir`, by default EasyOCR's own folder.
 
     They are first written aside, loaded by the real Reader, with and without int8, and held against our network:
     logits and texts. A difference is a DataError and nothing is installed. Files of that name that stood there are
     kept as `.bak`.
     """
+    easyocr_dir = easyocr_dir or default_easyocr_dir()
     check_name(name, easyocr_dir)
     weights = with_alphabet(checkpoint)
     if weights.network.input_channel != 1:

@@ -15,6 +15,7 @@ from ocr.beam_search import BeamSearch
 from ocr.config import Config, save_config
 from ocr.decoding import beam_of
 from ocr.network import build_model, network_of
+from trainer.agreement import check_same_run
 from trainer.alphabet import alphabet_lines, charset_for
 from trainer.average import Average
 from trainer.checkpoint import LAST_NAME, Progress, cut_logs, figure_of, resume, starting_model
@@ -82,6 +83,7 @@ def prepare(config: Config, process: Process, folder: Path, easyocr_dir: Path) -
         mean = average.model if average else None
         progress, position = resume(folder, config, model, optimizer, position, mean)
         kept = [figure_of(folder / name) for name in BEST_NAMES]
+    check_same_run(process, config, progress.iteration, (training.fingerprint, validation.fingerprint))
     if process.is_main:
         save_config(config, folder / "config.yaml")
         if progress.log_bytes or not goes_on:

@@ -16,12 +16,14 @@ from ocr.config import Config
 from ocr.errors import StoppedError
 from ocr.progress import progress as shown
 from ocr.weight_files import save_weights
+from ocr.weights import default_easyocr_dir
 from trainer.checkpoint import log_bytes, save_checkpoint, tensors_of, weights_of
 from trainer.curves import draw_curves
 from trainer.data import Batch, training_batches, validation_batches
 from trainer.distributed import joined, take_statistics
 from trainer.log import append_line, training_block
 from trainer.prefetch import on_device
+from trainer.report import TrainingReport
 from trainer.run import BEST_NAMES, Run, log_fates, prepare
 from trainer.schedule import rate, set_rate
 from trainer.signals import Agreement, stop_signals
@@ -33,15 +35,19 @@ LOG_PERIOD = 100  # iterations between lines of metrics.jsonl
 SAVE_SECONDS = 300.0  # between checkpoints: about what a kill -9 costs at most
 
 
-def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
-    """Fine-tune a recognizer as the config says; gives the run's folder, `saved_models/<experiment_name>`.
+def train(config: Config, saved_models: Path = Path("saved_models"), easyocr_dir: Path | None = None) -> TrainingReport:
+    """Fine-tune a recognizer as the config says, in the folder `saved_models/<experiment_name>`.
+
+    `easyocr_dir` is where EasyOCR's models lie, by default its own folder.
 
     The folder gets config.yaml, log_train.txt, log_dataset.txt, metrics.jsonl, tensorboard/, curves.png,
     best_accuracy.pth, best_norm_ed.pth (weights) and last.pth (a checkpoint). A run that was interrupted goes on from
-    last.pth. Under torchrun every rank calls this. Raises StoppedError where a signal stopped it before its end.
+    last.pth. Under torchrun every rank calls this. Raises StoppedError where a signal stopped it before its end,
+    UsageError for what the config asks in vain, before anything is written, and DataError for damaged shards and a loss
+    that is not finite.
     """
     with stop_signals() as came, joined() as process:
-        run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir)
+        run = prepare(config, process, saved_models / config.experiment_name, easyocr_dir or default_easyocr_dir())
         if not is_over(run):
             iterate(run, came)
             finish(run)
@@ -54,7 +60,18 @@ def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
             f"{run.folder}: stopped by a signal behind iteration {run.progress.iteration:,} of {config.n_iter:,}; the "
             "same command goes on"
         )
-    return run.folder
+    return report_of(run)
+
+
+def report_of(run: Run) -> TrainingReport:
+    state = run.progress
+    return TrainingReport(
+        folder=run.folder,
+        iterations=state.iteration,
+        best_accuracy=state.best_accuracy,
+        best_norm_ed=state.best_norm_ed,
+        seconds=state.seconds,
+    )
 
 
 def iterate(run: Run, came: Sequence[int]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +14,6 @@ from ocr.shards import write_shard
 from tests.trainer.conftest import drawn
 
 NUM_PATCHES = 24
-ORDER = Path(__file__).parents[2] / "scripts" / "bench_order.py"
 
 
 def read_samples(batches: Iterator[int], number: int) -> int:
@@ -47,12 +44,3 @@ def test_a_loader_reads_all_that_was_written(tmp_path: Path, loader: Loader, wor
         loader.write(patches_of(shards), folder)
     assert bytes_on_disk(folder) > 0
     assert read_samples(loader.read(Setup(shards, folder, 4, workers)), NUM_PATCHES) == NUM_PATCHES
-
-
-def test_the_order_is_measured() -> None:
-    command = [sys.executable, str(ORDER), "--samples", "20_000", "--batches", "5"]
-    result = subprocess.run(
-        command, cwd=ORDER.parents[1], env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("20,000 samples, 5 batches of 64: ")

@@ -16,6 +16,7 @@ from ocr.shards import Sample, write_shard
 from ocr.weights import charset_of
 from trainer.distributed import Process
 from trainer.recipe import Recipe
+from trainer.train import train as run_training
 
 Text = str
 
@@ -86,6 +87,11 @@ def numbers_config(numbers: Path) -> Config:
 
 def changed(config: Config, **values: object) -> Config:
     return msgspec.structs.replace(config, **values)
+
+
+def train(config: Config, saved_models: Path, easyocr_dir: Path) -> Path:
+    """Train; gives the run's folder."""
+    return run_training(config, saved_models, easyocr_dir).folder
 
 
 def process(rank: int = 0, num_ranks: int = 1) -> Process:

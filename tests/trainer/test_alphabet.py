@@ -15,10 +15,9 @@ from ocr.index import index_path
 from ocr.shards import Manifest, write_manifest, write_shard
 from ocr.weight_files import read_weights
 from ocr.weights import RECOGNIZERS, charset_of
-from tests.trainer.conftest import SMALL, changed, sample
+from tests.trainer.conftest import SMALL, changed, sample, train
 from trainer.alphabet import alphabet_lines, charset_for
 from trainer.recipe import Recipe
-from trainer.train import train
 
 KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
 TEXTS = ["김해시", "도로를", "면적㎡", "㎡", "漢字", "漢", "를", "Ａ"]

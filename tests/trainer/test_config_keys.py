@@ -12,10 +12,9 @@ from ocr.config import Config, load_config
 from ocr.network import Network, build_model
 from ocr.weight_files import Tensors, read_weights
 from ocr.weights import charset_of
-from tests.trainer.conftest import SMALL, changed
+from tests.trainer.conftest import SMALL, changed, train
 from trainer.checkpoint import starting_model
 from trainer.optimizer import make_optimizer
-from trainer.train import train
 
 ROOT = Path(__file__).parents[2]
 

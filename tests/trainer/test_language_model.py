@@ -10,10 +10,9 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.language_model import read_language_model
 from ocr.weights import charset_of
-from tests.trainer.conftest import SMALL, changed, number_shards
+from tests.trainer.conftest import SMALL, changed, number_shards, train
 from trainer.language_model import write_language_model
 from trainer.shards import read_texts
-from trainer.train import train
 
 
 def test_it_knows_the_training_texts(config: Config, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from trainer.order import (
     Cursor,
     Order,
     batches,
+    deal_equal_widths,
     draws,
     interleaved,
     parts_of,
@@ -155,6 +156,16 @@ def test_little_of_a_batch_is_padding(batch_size: int) -> None:
     assert sum(int(width.sum()) for width in widths) > 0.94 * padded
     fixed = np.minimum(source.width, 600).mean() / 600
     assert fixed < 0.35  # what EasyOCR's trainer pads to
+
+
+@pytest.mark.parametrize("ends", [list(range(7, 1_000, 7)), [1_000], [400, 401, 402, 1_000], [500]])
+def test_batches_hold_what_a_whole_sort_by_width_and_draw_would_give_them(ends: list[int]) -> None:
+    width, drawn = drawn_widths(1_000), draws(np.arange(1_000), 7)
+    by_width = np.argsort(width, kind="stable")
+    deal_equal_widths(by_width, width[by_width], drawn, np.array(ends))
+    whole = np.lexsort((drawn, width))
+    for start, stop in zip([0, *ends], [*ends, 1_000], strict=True):
+        assert set(by_width[start:stop].tolist()) == set(whole[start:stop].tolist())
 
 
 def test_wide_and_narrow_batches_come_in_any_order() -> None:

@@ -19,9 +19,8 @@ from ocr.errors import DataError
 from ocr.index import index_path
 from ocr.weight_files import read_weights
 from ocr.weights import charset_of
-from tests.trainer.conftest import SMALL, changed, number_shards
+from tests.trainer.conftest import SMALL, changed, number_shards, train
 from trainer.checkpoint import starting_model
-from trainer.train import train
 
 ROOT = Path(__file__).parents[2]
 

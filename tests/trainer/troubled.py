@@ -81,4 +81,4 @@ def run(
     patched.setattr("trainer.train.step", step)
     patched.setattr("trainer.train.SAVE_SECONDS", save_seconds)
     patched.setattr("trainer.train.LOG_PERIOD", 1)
-    run_command(lambda: print(train(config, saved, saved / "EasyOCR")))
+    run_command(lambda: print(train(config, saved, saved / "EasyOCR").folder))
