@@ -75,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: PositiveInt = 64
     batch_pixels: Count = 0
     n_iter: PositiveInt = 100_000
-    val_period: PositiveInt = 5_000
+    val_period: PositiveInt = 10_000
     show_number: Count = 8
     continue_from: str | None = "korean_g2"
     strict: bool = True

@@ -21,6 +21,7 @@ from trainer.data import Batch
 from trainer.distributed import Process, gathered
 from trainer.optimizer import loss_of, taught
 from trainer.recipe import Recipe
+from trainer.step import computes_in_bfloat16
 
 WORST_WORDS = 24  # are kept to be looked at
 
@@ -124,8 +125,12 @@ def read_batch(
     iteration: int,
     beam: BeamSearch | None,
 ) -> None:
-    features_BTD = model.features(to_input(batch.patches.to(process.device)))
-    logits_BTC = model.predict(features_BTD)
+    with torch.autocast(
+        process.device.type, torch.bfloat16, enabled=computes_in_bfloat16(recipe.config, process.device)
+    ):  # as in training: in float32 a validation would take as long as twice the words
+        features_BTD = model.features(to_input(batch.patches.to(process.device)))
+        logits_BTC = model.predict(features_BTD).float()
+    features_BTD = features_BTD.float()
     own.fates = dict(Counter(own.fates) + Counter(batch.fates))
     if not batch.weight:
         return  # it was read to keep the ranks in step
