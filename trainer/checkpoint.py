@@ -33,22 +33,11 @@ LOG_NAMES = ("log_train.txt", "log_dataset.txt", "metrics.jsonl")
 CHECKPOINT_FORMAT = "recognizer-checkpoint/2"
 FREE_TO_CHANGE = {
     *("train_images", "patch_format", "jpeg_quality", "min_side", "vertical_words", "max_failed", "engine"),
-    *(
-        "n_iter",
-        "val_period",
-        "early_stop",
-        "accumulate",
-        "amp",
-        "compile",
-        "show_number",
-        "workers",
-        "continue_from",
-        "strict",
-        "new_prediction",
-    ),
+    *("n_iter", "val_period", "early_stop", "show_number", "workers", "continue_from", "strict", "new_prediction"),
+    *("accumulate", "amp", "compile"),
     *("decode", "beam_width", "lexicon", "language_model", "language_model_weight"),
     *("val_data", "val_images", "eval_images", "baseline_model"),
-    *("train_data", "on_bad_sample", "max_bad_ratio"),
+    *("train_data", "cache_dir", "cache_gb", "on_bad_sample", "max_bad_ratio"),
 }
 """Config keys that a resumed run may have changed: what it learns from here on does not depend on them.
 

@@ -17,9 +17,9 @@ from ocr.network import build_model, network_of
 from tests.trainer.conftest import SMALL, changed, process, recipe
 from trainer.data import WIDTH_BUCKETS, Batch, training_batches, validation_batches
 from trainer.distributed import Process
-from trainer.optimizer import freeze, make_optimizer
+from trainer.optimizer import freeze, loss_of, make_optimizer
 from trainer.shards import training_shards, validation_shards
-from trainer.step import learner_of, memory_named, micro_batches, step
+from trainer.step import forward, knows_bfloat16, learner_of, memory_named, micro_batches, step
 
 Gradients = dict[str, torch.Tensor]
 
@@ -96,6 +96,17 @@ def test_micro_batches_are_the_batch(config: Config) -> None:
     assert [len(part.patches) for part in parts] == [3, 3, 1]
     assert sum(part.weight for part in parts) == pytest.approx(batch.weight)
     assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+
+
+@pytest.mark.parametrize("amp", [True, False])
+def test_bfloat16_is_computed_where_it_is_asked_for_and_known(config: Config, amp: bool) -> None:
+    config = changed(config, amp=amp, **SMALL)
+    rules = recipe(config)
+    model = build_model(network_of(config), rules.charset.num_classes)
+    batch = next(training_batches(training_shards(rules), rules, process()))
+    logits = forward(model, batch, config, torch.device("cpu"))
+    assert logits.dtype == (torch.bfloat16 if amp and knows_bfloat16("cpu") else torch.float32)
+    assert loss_of(config, logits, batch.targets, batch.target_lengths).dtype == torch.float32
 
 
 def test_a_compiled_network_is_given_few_widths(config: Config) -> None:
