@@ -99,7 +99,7 @@ def hills(text_HW: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray
     num_labels, labels_HW, stats, _ = cv2.connectedComponentsWithStats(above_HW, connectivity=4)
     ys, xs = np.nonzero(labels_HW)
     peaks = np.zeros(num_labels, np.float32)
-    np.maximum.at(peaks, labels_HW[ys, xs], text_HW[ys, xs])
+    np.maximum.at(peaks, labels_HW[ys, xs].astype(int), text_HW[ys, xs])
     left, top, width, height, _ = stats[1:].T.astype(float)
     return np.stack([left, top, left + width, top + height], axis=1), peaks[1:], labels_HW
 
@@ -118,7 +118,7 @@ def lines_of(boxes_N4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lines_N, np.where(own_N > TALLER * usual_N, own_N, usual_N)
 
 
-def joined(number: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+def joined(number: int, pairs: Iterable[list[int]]) -> np.ndarray:
     """The group of each of `number` things, int (number,), when the things of each pair are of one group."""
     groups = list(range(number))
 
