@@ -29,9 +29,10 @@ from shard_builder.engines import RunJobs, engine
 from shard_builder.job import run_job
 from shard_builder.listing import NO_IMAGE, NO_LABEL
 from shard_builder.page_count import shown_by_page
-from shard_builder.plan import FORMAT, SPLITS, Job, SplitPlan, plan_splits
+from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
 from shard_builder.remote_zips import Dataset
 from shard_builder.report import print_plan, print_split
+from shard_builder.splits import SPLITS
 from shard_builder.traffic import Metered, print_fetched
 
 

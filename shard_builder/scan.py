@@ -14,6 +14,7 @@ from shard_builder.aihub import read_label
 from shard_builder.engines import RunJobs
 from shard_builder.listing import PageSource
 from shard_builder.settings import Settings
+from shard_builder.splits import WHOLE_PAGES
 from shard_builder.words import samples_of, words_of
 from shard_builder.zips import ReadAt, read_entry
 
@@ -69,7 +70,7 @@ def batches_of(split: str, pages: Sequence[PageSource], settings: Settings) -> I
 
 
 def scan_batch(batch: ScanBatch) -> tuple[str, tuple[int, ...], list[LabelScan]]:
-    whole_pages = batch.split == "evaluation"
+    whole_pages = batch.split in WHOLE_PAGES
     labels = [page.label for page in batch.pages]
     with reading_ahead(labels, spare_bytes(batch.pages)) as read:
         return batch.split, batch.numbers, [scan_label(page, batch.settings, whole_pages, read) for page in batch.pages]

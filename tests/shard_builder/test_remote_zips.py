@@ -18,8 +18,8 @@ from ocr.errors import UsageError
 from ocr.remote import write
 from shard_builder.archives import find_archives, read_at
 from shard_builder.build import build
-from shard_builder.plan import SPLITS
 from shard_builder.remote_zips import dataset_of
+from shard_builder.splits import SPLITS
 from tests.shard_builder.made_zips import (
     MadePage,
     cut,
