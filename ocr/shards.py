@@ -19,7 +19,7 @@ from braceexpand import braceexpand
 
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
-from ocr.index import BLOCK, Index, IndexRows, write_index
+from ocr.index import BLOCK, Index, IndexRows, file_sha256, read_index, write_index
 
 MANIFEST_NAME = "manifest.json"
 PADDING = bytes(BLOCK)
@@ -186,6 +186,11 @@ def find_shards(spec: str) -> list[Path]:
     return paths
 
 
+def is_url(spec: str) -> bool:
+    """Whether shards are named as WebDataset takes what is no local file: `pipe:…`, `https://…`."""
+    return spec.startswith("pipe:") or "://" in spec
+
+
 def brace_patterns(spec: str) -> list[str]:
     try:
         return list(braceexpand(spec))
@@ -206,3 +211,18 @@ def check_shards(folder: Path, manifest: Manifest, names: set[str], whole_folder
                 f"{folder / name}: {size:,} bytes where {MANIFEST_NAME} says {known[name].num_bytes:,}: the shard is "
                 "damaged; build it again"
             )
+
+
+def verify_shard(path: Path) -> None:
+    """Read a shard, whole, and hold it against the manifest or, for a tar of others, the index beside it.
+
+    A tar that has neither is left to whoever reads it. Raises DataError for bytes that are not those written.
+    """
+    manifest, index = read_manifest(path.parent), read_index(path)
+    records = {shard.name: shard.sha256 for shard in manifest.shards} if manifest else {}
+    written = records.get(path.name, index.tar_sha256 if index else None)
+    if written and file_sha256(path) != written:
+        raise DataError(
+            f"{path}: changed since it was written; `python -m shard_builder.verify {path.parent}` says where: copy it "
+            "again, or build it again"
+        )

@@ -26,6 +26,7 @@ import webdataset as wds
 
 from ocr.config import Config
 from ocr.errors import DataError
+from ocr.tars import tar_samples
 from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
 from trainer.order import Cursor
@@ -48,7 +49,6 @@ from trainer.tars import (
     dealt_shards,
     every_nth,
     same_widths,
-    tar_samples,
     training_windows,
 )
 

@@ -13,7 +13,7 @@ import numpy as np
 from ocr.config import Config, selected_folders
 from ocr.errors import UsageError
 from ocr.index import index_path
-from ocr.shards import brace_patterns, find_shards, read_manifest
+from ocr.shards import brace_patterns, find_shards, is_url, read_manifest
 from trainer.order import Order, parts_of, slice_bounds
 from trainer.plan import Plan, fates_of, plan_training, plan_validation
 from trainer.recipe import Recipe
@@ -68,7 +68,7 @@ def located(data: str, config: Config) -> tuple[list[list[Path]], list[str]]:
     `data` is a folder with the folders of `select_data` in it, or URLs as WebDataset takes them: `pipe:…`, `https://…`.
     URLs of local shards are absolute, because WebDataset takes what stands before a colon for a scheme.
     """
-    if data.startswith("pipe:") or "://" in data:
+    if is_url(data):
         return [], brace_patterns(data)
     folders = [find_shards(str(Path(data) / folder)) for folder in selected_folders(config)]
     shards = [shard for folder in folders for shard in folder]
