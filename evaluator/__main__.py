@@ -1,13 +1,15 @@
-"""`python -m evaluator`: score EasyOCR's baseline and a fine-tuned recognizer on the evaluation shards."""
+"""`python -m evaluator`, under torchrun or not: EasyOCR's detector and ours, its recognizer and a fine-tuned one."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 from pathlib import Path
 
-from evaluator.evaluate import SYSTEMS, evaluate
-from evaluator.report import table
+from evaluator.evaluate import evaluate
+from evaluator.experiment import RECOGNIZERS
+from evaluator.tables import table
 from ocr.config import load_config
 from ocr.errors import run_command
 from ocr.weights import default_easyocr_dir
@@ -21,19 +23,27 @@ def main() -> None:
     report = evaluate(
         load_config(arguments.config, arguments.overrides),
         arguments.eval_set,
-        [system for system in SYSTEMS if getattr(arguments, system)] or SYSTEMS,
+        [recognizer for recognizer in RECOGNIZERS if getattr(arguments, recognizer)] or RECOGNIZERS,
         arguments.easyocr_dir,
         arguments.cuda,
         arguments.out,
         arguments.name,
+        arguments.cache,
     )
-    print(table(report))
-    print(f"Report: {arguments.out / 'report.json'}, by page: {arguments.out / 'pages.csv'}")
+    if os.environ.get("RANK", "0") == "0":
+        print(table(report))
+        print(f"Report: {arguments.out / 'report.md'}, and beside it report.json, pages.csv, words.csv")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m evaluator", description="How well EasyOCR reads Korean documents.")
-    parser.add_argument("--eval_set", required=True, metavar="SHARDS", help="folder, tar, glob or brace pattern")
+    parser.add_argument(
+        "--eval_set",
+        action="append",
+        required=True,
+        metavar="SHARDS",
+        help="folder, tar, glob, brace pattern, pipe: or http URL; may be given several times",
+    )
     parser.add_argument("--baseline", action="store_true", help="evaluate EasyOCR's own recognizer (baseline_model)")
     parser.add_argument("--finetuned", action="store_true", help="evaluate the exported one; neither flag: both")
     parser.add_argument("--config", type=Path, metavar="YAML", help="default: the values of configs/korean_g2.yaml")
@@ -43,6 +53,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--name", default="finetuned", help="of the exported recognizer (default %(default)s)")
     parser.add_argument("--cuda", action="store_true", help="use the GPU")
     parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="detections of earlier runs (default: detections/ in --easyocr-dir)"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="config values on top of the file's")
     return parser.parse_intermixed_args()
 
