@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from evaluator.craft import Maps
 from evaluator.detector import READTEXT, SETTINGS, Detection, easyocr_boxes
@@ -17,16 +17,16 @@ CANVAS_SIZE, MAG_RATIO = int(READTEXT["canvas_size"]), READTEXT["mag_ratio"]
 
 
 class Grouping(msgspec.Struct, frozen=True, eq=False):
-    """One way from maps to boxes, which depends on `settings` alone, and how tall ones among them are read."""
+    """One way from maps and a grey page (H, W) to boxes, which depends on `settings` alone; how tall ones are read."""
 
     settings: Mapping[str, float]
-    boxes: Callable[[Maps], Detection]
+    boxes: Callable[[Maps, np.ndarray], Detection]
     tall_words: TallWords = "as they are"
 
 
 def load_groupings(easyocr_dir: Path, name: str) -> dict[str, Grouping]:
     """By the names of the experiment; words as `evaluator.tune` set them for the exported `name`."""
     return {
-        EASYOCR: Grouping(READTEXT, partial(easyocr_boxes, settings=READTEXT)),
-        WORDS: Grouping(SETTINGS, partial(easyocr_boxes, settings=SETTINGS)),
+        EASYOCR: Grouping(READTEXT, lambda maps, grey: easyocr_boxes(maps, READTEXT)),
+        WORDS: Grouping(SETTINGS, lambda maps, grey: easyocr_boxes(maps, SETTINGS)),
     }

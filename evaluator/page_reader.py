@@ -55,7 +55,7 @@ class PageReader:
         if bgr is None or grey is None:
             raise UsageError(f"{'these bytes' if isinstance(image, bytes) else image}: no image that can be decoded")
         (maps,) = maps_of(self.craft, [cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], CANVAS_SIZE, MAG_RATIO)
-        detection = self.words.boxes(maps)
+        detection = self.words.boxes(maps, grey)
         read = read_patches(self.recognizer, patches_of(grey, [(detection, self.words.tall_words)]))
         texts, confidences = texts_of(detection, self.words.tall_words, read)
         return [

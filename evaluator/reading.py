@@ -138,10 +138,10 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def find_boxes(work: PageWork, tools: Tools) -> PageWork:
     with tools.clock.timed("boxes"):
-        if work.maps is not None:
+        if work.maps is not None and work.grey_HW is not None:
             for name, grouping in tools.groupings.items():
                 if name not in work.detections:
-                    work.detections[name] = grouping.boxes(work.maps)
+                    work.detections[name] = grouping.boxes(work.maps, work.grey_HW)
                     tools.caches[name].write(work.digest, work.detections[name])
             work.maps = None
         if not work.failure:

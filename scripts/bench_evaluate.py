@@ -6,8 +6,9 @@
 (d)  the whole experiment where the detections are known from an earlier run
 
 They take turns, once a round, in one process with all networks loaded; a ratio is that of two in the same round, and
-the median of the rounds is shown. Texts of EasyOCR's boxes are compared: the settings are the same. --memory runs
-`python -m evaluator` on pages of 2480 x 3508 instead and says how much memory it took at most.
+the median of the rounds is shown; on a busy machine the processor's time says more. Texts of EasyOCR's boxes are
+compared: the settings are the same. --memory runs `python -m evaluator` on pages of 2480 x 3508 instead and says how
+much memory it took at most.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import easyocr
 import msgspec
@@ -58,10 +59,17 @@ class DrawnPage(msgspec.Struct, frozen=True):
     label: Page
 
 
-class Round(msgspec.Struct, frozen=True):
-    """Wall seconds by contender, and of (c) by step."""
+class Seconds(msgspec.Struct, frozen=True):
+    """Of the wall clock, and of the processor, all threads together."""
 
-    seconds: dict[str, float]
+    wall: float
+    processor: float
+
+
+class Round(msgspec.Struct, frozen=True):
+    """By contender; `steps` are wall seconds of (c)."""
+
+    seconds: dict[str, Seconds]
     steps: dict[str, float]
 
 
@@ -120,16 +128,15 @@ def measure(work: Path, pages: Sequence[DrawnPage], num_rounds: int) -> Result:
     blank = [DrawnPage(page.image, msgspec.structs.replace(page.label, words=())) for page in pages]
     rounds = []
     for number in range(num_rounds + 1):
-        started = perf_counter()
+        cold, watch = work / f"cache-{number}", start()
         theirs = read_texts(readers, paths)
-        seconds = {LOOPS: perf_counter() - started}
-        cold = work / f"cache-{number}"
+        seconds = {LOOPS: since(watch)}
         seconds[GRID], _, _ = experiment(blank, easyocr_dir, cold / "2x2")
         seconds[WHOLE], steps, read = experiment(pages, easyocr_dir, cold / "whole")
         seconds[AGAIN], _, _ = experiment(pages, easyocr_dir, cold / "whole")
         if number:  # the first one warms up
             rounds.append(Round(seconds, steps))
-            print(", ".join(f"{name.strip()} {each:.1f} s" for name, each in seconds.items()), file=sys.stderr)
+            print(", ".join(f"{name.strip()} {each.wall:.1f} s" for name, each in seconds.items()), file=sys.stderr)
     num_texts, num_equal = compare(theirs, read)
     return Result(
         machine=this_machine(("easyocr", "torch", "opencv-python-headless", "numpy")),
@@ -159,13 +166,21 @@ def with_detector(name: str, easyocr_dir: Path) -> easyocr.Reader:
 
 def experiment(
     pages: Sequence[DrawnPage], easyocr_dir: Path, cache: Path
-) -> tuple[float, dict[str, float], list[ReadPage]]:
+) -> tuple[Seconds, dict[str, float], list[ReadPage]]:
     """Seconds, those of each step, and what was read; loading the networks does not count."""
     tools = load_tools(ENGLISH, RECOGNIZERS, easyocr_dir, "cpu", "finetuned", cache, Clock())
     labels, samples = {page.label.stem: page.label for page in pages}, [(page.label.stem, page.image) for page in pages]
-    started = perf_counter()
+    watch = start()
     read = list(read_pages(samples, labels, tools))
-    return perf_counter() - started, tools.clock.seconds, read
+    return since(watch), tools.clock.seconds, read
+
+
+def start() -> Seconds:
+    return Seconds(perf_counter(), process_time())
+
+
+def since(watch: Seconds) -> Seconds:
+    return Seconds(perf_counter() - watch.wall, process_time() - watch.processor)
 
 
 def read_texts(
@@ -205,12 +220,15 @@ def print_result(result: Result) -> None:
     print_machine(result.machine)
     print(
         f"{result.num_pages} pages of {result.pixels}, {result.num_words} words, {result.threads} threads, median of "
-        f"{len(result.rounds)} rounds\n\n{'':28}{'s a page':>10}{'x (a)':>8}"
+        f"{len(result.rounds)} rounds\n\n{'':28}{'s a page':>10}{'x (a)':>8}{'processor':>12}{'x (a)':>8}"
     )
     for name in result.rounds[0].seconds:
-        seconds = median(each.seconds[name] for each in result.rounds) / result.num_pages
-        ratio = median(each.seconds[name] / each.seconds[LOOPS] for each in result.rounds)
-        print(f"{name:28}{seconds:>10.2f}{ratio:>8.2f}")
+        cells = ""
+        for kind, width in (("wall", 10), ("processor", 12)):
+            pairs = [(getattr(each.seconds[name], kind), getattr(each.seconds[LOOPS], kind)) for each in result.rounds]
+            seconds = median(own for own, _ in pairs) / result.num_pages
+            cells += f"{seconds:>{width}.2f}{median(own / loops for own, loops in pairs):>8.2f}"
+        print(f"{name:28}{cells}")
     print("\nsteps of (c), s a page")
     for step in result.rounds[0].steps:
         print(f"  {step:26}{median(each.steps[step] for each in result.rounds) / result.num_pages:>10.2f}")
