@@ -90,14 +90,13 @@ class PageWork(msgspec.Struct, eq=False):
 def read_pages(samples: Iterable[Sample], labels: Mapping[str, Page], tools: Tools) -> Iterator[ReadPage]:
     """Read pages with all systems, in the order of `samples`."""
     workers = min(8, os.cpu_count() or 1)
-    on_gpu = tools.craft.device != "cpu"
-    size = NETWORK_PAGES if on_gpu else 1
+    size = 1 if tools.craft.device == "cpu" else NETWORK_PAGES
     with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as reader:
         opened = ahead(lambda sample: open_page(sample, labels, tools), samples, pool, size + workers)
         mapped = map_pages(opened, tools, size)
-        found = ahead(lambda work: find_boxes(work, tools), mapped, pool, size)
-        read = ahead(lambda work: read_boxes(work, tools), found, reader, size)
-        yield from ahead(lambda work: compare(work, tools), read, pool, size)
+        found = ahead(lambda work: find_boxes(work, tools), mapped, pool, size + 1)
+        read = ahead(lambda work: read_boxes(work, tools), found, reader, size + 1)
+        yield from ahead(lambda work: compare(work, tools), read, pool, size + 1)
 
 
 def open_page(sample: Sample, labels: Mapping[str, Page], tools: Tools) -> PageWork:

@@ -2,12 +2,14 @@
 
 A Korean word in a narrow cell of a form stands its characters upright, one below the other: cut between them and read
 one by one, it is read like any other ("split"). A word set along the page's edge lies on its side: turned back, it is
-("turn", clockwise; "turn back", counterclockwise). Which it is, `evaluator.tune` asks the recognizer on validation pages.
+("turn", clockwise; "turn back", counterclockwise). Which it is, `evaluator.tune` asks the recognizer on validation
+pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import cv2
@@ -65,4 +67,4 @@ def split(patch: np.ndarray) -> list[np.ndarray]:
     number = min(range(max(fewest, 2), most + 1), key=lambda number: (ink_cut(number), abs(tall / number - width)))
     edges = cuts(number)
     edges[0], edges[-1] = 0, height
-    return [patch[start:end] for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    return [patch[start:end] for start, end in pairwise(edges)]
