@@ -9,14 +9,14 @@ from pathlib import Path
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
 from shard_builder.build import Part, build, build_part, dry_run, finalize
-from shard_builder.plan import SPLITS
+from shard_builder.splits import EVERY_SPLIT, SPLITS
 
 
 def main() -> None:
     arguments = parse_arguments()
     part = part_of(arguments)
     config = load_config(arguments.config, arguments.overrides)
-    splits = [split for split in SPLITS if getattr(arguments, split)] or SPLITS
+    splits = [split for split in EVERY_SPLIT if getattr(arguments, split)] or SPLITS
     what = (config, arguments.dataset, arguments.out, splits, arguments.workers)
     if arguments.dry_run:
         dry_run(*what)
@@ -46,6 +46,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, metavar="YAML", help="such as configs/korean_g2.yaml")
     for split in SPLITS:
         parser.add_argument(f"--{split}", action="store_true", help=f"build the {split} shards")
+    parser.add_argument(
+        "--validation-pages", action="store_true", help="build shards of whole validation pages, for evaluator.tune"
+    )
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes; as many as cores by default"
     )

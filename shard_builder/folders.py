@@ -12,6 +12,7 @@ from ocr.errors import UsageError
 from ocr.index import INDEX_SUFFIX, index_path
 from ocr.shards import MANIFEST_NAME, Manifest, ShardRecord, read_manifest
 from shard_builder.commits import BUILD_NAME, Commit
+from shard_builder.splits import WHOLE_PAGES
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def holds_pages(self) -> bool:
         """Whether a sample is a whole page, not a word."""
-        return self.manifest is not None and self.manifest.split == "evaluation"
+        return self.manifest is not None and self.manifest.split in WHOLE_PAGES
 
     @property
     def shards(self) -> list[Path]:

@@ -29,6 +29,7 @@ from shard_builder.plan import Job, even_parts, slots_of
 from shard_builder.scan import UNREADABLE, WRITTEN
 from shard_builder.settings import Settings
 from shard_builder.spill import Spill
+from shard_builder.splits import WHOLE_PAGES
 from shard_builder.words import IndexedWord, samples_of, words_of
 from shard_builder.zips import read_entry
 
@@ -86,7 +87,7 @@ def run_job(job: Job) -> Commit:
     cv2.setNumThreads(1)  # a core a job
     keep_freed_memory()
     start, tally = monotonic(), Tally()
-    write = write_pages if job.split == "evaluation" else write_words
+    write = write_pages if job.split in WHOLE_PAGES else write_words
     shards = write(job, tally)
     commit = Commit(
         split=job.split,

@@ -33,6 +33,7 @@ from shard_builder.engines import RunJobs
 from shard_builder.listing import PageSource, list_dataset, pair_pages
 from shard_builder.scan import LabelScan, scan_pages
 from shard_builder.settings import Settings, settings_of
+from shard_builder.splits import HALF_OF, NUM_VALIDATION_PAGES, WHOLE_PAGES
 
 FORMAT = "shards/2"
 """Part of every fingerprint: raise it with any change to what is written for the same pages."""
@@ -40,9 +41,6 @@ FORMAT = "shards/2"
 PAGES_A_GROUP = 704  # at least, where there are as many; of 112.4 words each over the whole data set
 WORDS_A_SHARD = 8_000  # at most
 PAGES_A_SHARD = 64  # of evaluation, whole pages: about 45 MB
-
-HALF_OF = {"training": "Training", "validation": "Validation", "evaluation": "Validation"}
-SPLITS = tuple(HALF_OF)
 
 IN_VALIDATION = "also in Validation"
 NOT_DRAWN = "not drawn"
@@ -115,7 +113,7 @@ def plan_splits(config: Config, dataset: Path, out: Path, splits: Sequence[str],
 
 def split_folder(split: str, config: Config, out: Path) -> Path:
     """Training and validation shards lie in the folder that the trainer selects by name."""
-    return out / split if split == "evaluation" else out / split / config.select_data
+    return out / split if split in WHOLE_PAGES else out / split / config.select_data
 
 
 Drawn = dict[str, tuple[tuple[PageSource, ...], Counter[str]]]
@@ -136,6 +134,7 @@ def draw(config: Config, pages: dict[str, list[PageSource]]) -> Drawn:
         "training": (tuple(training[: config.train_images]), in_both),
         "validation": (tuple(validation), Counter()),
         "evaluation": (tuple(evaluation), Counter()),
+        "validation_pages": (tuple(validation[:NUM_VALIDATION_PAGES]), Counter()),
     }
 
 
@@ -146,10 +145,12 @@ def seeded(seed: int, name: str) -> bytes:
 
 def check_number(config: Config, split: str, num_pages: int) -> None:
     """Say on stderr that there are fewer pages than asked for. Raises UsageError where there are none."""
-    key = {"training": "train_images", "validation": "val_images", "evaluation": "eval_images"}[split]
+    key = {"training": "train_images", "evaluation": "eval_images"}.get(split, "val_images")
     asked: int = getattr(config, key)
+    if split == "validation_pages":
+        asked = min(asked, NUM_VALIDATION_PAGES)
     if num_pages == 0 and asked > 0:
-        remedy = "; lower eval_images, which comes first" if split == "validation" else ""
+        remedy = "; lower eval_images, which comes first" if key == "val_images" else ""
         raise UsageError(f"{split}: the zips hold no page, image and label, for {key}: {asked:,}{remedy}")
     if num_pages < asked:
         print(f"{split}: {asked:,} pages asked for ({key}), {num_pages:,} there: all are taken", file=sys.stderr)
@@ -173,7 +174,7 @@ def jobs_of(
     folder: Path, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
 ) -> Iterator[Job]:
     """Cut a split's pages into jobs: a shard of whole pages each, or a group of shards whose words are shuffled."""
-    whole_pages = split == "evaluation"
+    whole_pages = split in WHOLE_PAGES
     num_groups = (
         -(-len(pages) // PAGES_A_SHARD) if whole_pages else max(len(pages) // PAGES_A_GROUP, min(len(pages), 1))
     )

@@ -11,6 +11,7 @@ from ocr.shards import Manifest
 from shard_builder.commits import FAILED_NAME, Failure
 from shard_builder.plan import SplitPlan
 from shard_builder.scan import WRITTEN
+from shard_builder.splits import WHOLE_PAGES
 
 MAX_CHARACTERS = 20
 WORD_BYTES, PIXEL_BYTES = 2_800, 0.3  # of a word in a tar: headers and padding, and a JPEG of quality 95 (measured)
@@ -21,7 +22,7 @@ def print_plan(plan: SplitPlan) -> None:
     words = sum((Counter(scan.fates) for scan in plan.scans), Counter[str]())
     to_read = sum(page.image.stored_bytes + page.label.stored_bytes for page in plan.pages)
     to_write: float = words[WRITTEN] * WORD_BYTES + sum(scan.num_pixels for scan in plan.scans) * PIXEL_BYTES
-    if plan.split == "evaluation":
+    if plan.split in WHOLE_PAGES:
         to_write = sum(page.image.num_bytes for page in plan.pages)
     print(f"{plan.split}: {plan.folder}: planned")
     print(f"  read   {to_read / 1e6:>11,.1f} MB")

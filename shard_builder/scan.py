@@ -12,6 +12,7 @@ from shard_builder.aihub import read_label
 from shard_builder.engines import RunJobs
 from shard_builder.listing import PageSource
 from shard_builder.settings import Settings
+from shard_builder.splits import WHOLE_PAGES
 from shard_builder.words import samples_of, words_of
 from shard_builder.zips import read_entry
 
@@ -61,7 +62,7 @@ def scan_pages(
 
 
 def scan_batch(batch: ScanBatch) -> tuple[str, int, list[LabelScan]]:
-    whole_pages = batch.split == "evaluation"
+    whole_pages = batch.split in WHOLE_PAGES
     return batch.split, batch.start, [scan_label(page, batch.settings, whole_pages) for page in batch.pages]
 
 

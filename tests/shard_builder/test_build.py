@@ -22,7 +22,8 @@ from ocr.page import Page, Word, page_from_json
 from ocr.shards import find_shards, read_manifest
 from shard_builder.build import build
 from shard_builder.listing import NO_IMAGE, NO_LABEL
-from shard_builder.plan import NOT_DRAWN, SPLITS
+from shard_builder.plan import NOT_DRAWN
+from shard_builder.splits import SPLITS
 from shard_builder.words import EMPTY_TEXT, NO_AREA, SAME_BOX, TOO_SMALL, VERTICAL
 from tests.shard_builder.made_zips import (
     WORDS,
@@ -135,6 +136,14 @@ def test_an_evaluation_sample_is_the_page_untouched(tmp_path: Path) -> None:
     assert page_from_json(found["blank"]["json"]) == Page("blank", "인.허가", 200, 120, ())
     assert manifest.pages == {"written": 2}
     assert manifest.words == {"written": 11, SAME_BOX: 1, NO_AREA: 1, EMPTY_TEXT: 1}
+
+
+def test_validation_pages_are_whole_and_of_no_evaluation_page(dataset: Path, tmp_path: Path) -> None:
+    manifests = build(CONFIG, dataset, tmp_path, ["evaluation", "validation_pages"], workers=1)
+    assert manifests["validation_pages"].pages == {"written": 3, NOT_DRAWN: 5}
+    pages = samples(tmp_path / "validation_pages")
+    assert all(page_from_json(page["json"]).words and page["jpg"] for page in pages.values())
+    assert not pages.keys() & samples(tmp_path / "evaluation").keys()
 
 
 def test_counts_add_up_to_what_the_zips_list(dataset: Path, tmp_path: Path) -> None:

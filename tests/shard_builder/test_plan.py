@@ -31,7 +31,6 @@ from shard_builder.plan import (
     NOT_DRAWN,
     PAGES_A_GROUP,
     PAGES_A_SHARD,
-    SPLITS,
     WORDS_A_SHARD,
     Job,
     SplitPlan,
@@ -41,6 +40,7 @@ from shard_builder.plan import (
     slots_of,
 )
 from shard_builder.settings import settings_of
+from shard_builder.splits import EVERY_SPLIT, SPLITS
 from shard_builder.zips import Entry
 from tests.shard_builder.made_zips import MadePage, made_pages, write_dataset, write_half
 
@@ -142,6 +142,15 @@ def test_no_page_is_in_two_splits(tmp_path: Path) -> None:
     plans = plan(write_dataset(tmp_path, 8, 20), config(8, 7, 6))
     drawn = [key for split in SPLITS for key in keys(plans[split])]
     assert len(drawn) == len(set(drawn)) == 8 + 7 + 6
+
+
+def test_whole_validation_pages_are_the_first_of_validation(tmp_path: Path) -> None:
+    dataset, settings = write_dataset(tmp_path, 8, 20), config(8, 7, 6)
+    with engine("loky", 1) as run_jobs:
+        plans = {plan.split: plan for plan in plan_splits(settings, dataset, Path("out"), EVERY_SPLIT, run_jobs)}
+    pages = plans["validation_pages"]
+    assert pages.pages == plans["validation"].pages
+    assert (pages.folder, [job.num_shards for job in pages.jobs]) == (Path("out/validation_pages"), [1])
 
 
 def test_raising_a_number_only_adds_pages(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ocr.patch import fit
 from ocr.shards import MANIFEST_NAME, find_shards, write_shard
 from shard_builder.build import build
 from shard_builder.folders import read_folder
-from shard_builder.plan import SPLITS
+from shard_builder.splits import SPLITS
 from shard_builder.stats import stats, width_when_read, write_sheet
 from shard_builder.survey import random_cells, words_of
 from shard_builder.tables import LINE_COLUMNS, histogram, num_columns, table, wrapped

@@ -20,7 +20,7 @@ from ocr.index import BLOCK, Index, index_path, read_index, scan_tar, write_inde
 from ocr.shards import CategoryCounts, Manifest, read_manifest, write_manifest, write_shard
 from shard_builder.build import build
 from shard_builder.index import find_tars, index_tars
-from shard_builder.plan import SPLITS
+from shard_builder.splits import SPLITS
 from shard_builder.verify import verify
 from tests.shard_builder.made_zips import write_dataset
 
