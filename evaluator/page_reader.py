@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import msgspec
+import numpy as np
 
 from evaluator.craft import Craft, load_craft, maps_of
 from evaluator.experiment import WORDS
@@ -54,8 +55,9 @@ class PageReader:
         bgr, grey = decode_image(content, color=True), decode_image(content, color=False)
         if bgr is None or grey is None:
             raise UsageError(f"{'these bytes' if isinstance(image, bytes) else image}: no image that can be decoded")
-        (maps,) = maps_of(self.craft, [cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)], CANVAS_SIZE, MAG_RATIO)
-        detection = self.words.boxes(maps, grey)
+        rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+        (maps,) = maps_of(self.craft, [rgb], CANVAS_SIZE, MAG_RATIO)
+        detection = self.words.boxes(maps, rgb)
         read = read_patches(self.recognizer, patches_of(grey, [(detection, self.words.tall_words)]))
         texts, confidences = texts_of(detection, self.words.tall_words, read)
         return [

@@ -124,9 +124,7 @@ def map_pages(works: Iterable[PageWork], tools: Tools, size: int) -> Iterator[Pa
             pages = [work.rgb_HW3 for work in new if work.rgb_HW3 is not None]
             for work, maps in zip(new, maps_of(tools.craft, pages, CANVAS_SIZE, MAG_RATIO), strict=True):
                 work.maps = maps
-        for work in some:
-            work.rgb_HW3 = None
-            yield work
+        yield from some
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -137,12 +135,12 @@ def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 def find_boxes(work: PageWork, tools: Tools) -> PageWork:
     with tools.clock.timed("boxes"):
-        if work.maps is not None and work.grey_HW is not None:
+        if work.maps is not None and work.rgb_HW3 is not None:
             for name, grouping in tools.groupings.items():
                 if name not in work.detections:
-                    work.detections[name] = grouping.boxes(work.maps, work.grey_HW)
+                    work.detections[name] = grouping.boxes(work.maps, work.rgb_HW3)
                     tools.caches[name].write(work.digest, work.detections[name])
-            work.maps = None
+        work.maps = work.rgb_HW3 = None
         if not work.failure:
             boxes_N4 = np.array([word.box for word in work.label.words], dtype=int).reshape(-1, 4)
             work.detections[REFERENCE] = Detection(boxes_N4, np.empty((0, 4, 2), np.float32))

@@ -60,7 +60,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     systems: dict[str, SystemReport]
     effects: dict[str, dict[str, Difference]]
-    boxes: dict[str, dict[str, float]]
+    boxes: dict[str, dict[str, float | str]]
     pages: PageCounts
     eval_set: list[str]
     device: str
