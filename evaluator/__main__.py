@@ -1,8 +1,9 @@
-"""`python -m evaluator`: score EasyOCR's baseline and a fine-tuned recognizer on the evaluation shards."""
+"""`python -m evaluator`, under torchrun or not: EasyOCR's detector and ours, its recognizer and a fine-tuned one."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import warnings
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from ocr.weights import default_easyocr_dir
 
 def main() -> None:
     arguments = parse_arguments()
-    from evaluator.evaluate import SYSTEMS, evaluate  # EasyOCR takes seconds to import: not for --help
-    from evaluator.report import table
+    from evaluator.evaluate import evaluate  # EasyOCR takes seconds to import: not for --help
+    from evaluator.experiment import RECOGNIZERS
+    from evaluator.tables import table
 
     # EasyOCR asks torch for pinned memory and int8 on a CPU too; torch warns of it once a run, users can do nothing.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.")
@@ -23,21 +25,29 @@ def main() -> None:
     report = evaluate(
         load_config(arguments.config, arguments.overrides),
         arguments.eval_set,
-        [system for system in SYSTEMS if getattr(arguments, system)] or SYSTEMS,
+        [recognizer for recognizer in RECOGNIZERS if getattr(arguments, recognizer)] or RECOGNIZERS,
         arguments.easyocr_dir,
         arguments.cuda,
         arguments.out,
         arguments.name,
+        arguments.cache,
     )
-    print(table(report))
-    print(f"Report: {arguments.out / 'index.html'}, figures: {arguments.out / 'report.json'} and pages.csv")
+    if os.environ.get("RANK", "0") == "0":
+        print(table(report))
+        print(f"Report: {arguments.out / 'index.html'}, figures: {arguments.out / 'report.md'}, report.json, CSVs")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = command_parser(
         "evaluator", "How well EasyOCR reads Korean documents.", "--eval_set shards/evaluation --baseline --finetuned"
     )
-    parser.add_argument("--eval_set", required=True, metavar="SHARDS", help="folder, tar, glob or brace pattern")
+    parser.add_argument(
+        "--eval_set",
+        action="append",
+        required=True,
+        metavar="SHARDS",
+        help="folder, tar, glob or brace pattern, on disk or behind a URL, or pipe:…; may be given several times",
+    )
     parser.add_argument("--baseline", action="store_true", help="evaluate EasyOCR's own recognizer (baseline_model)")
     parser.add_argument("--finetuned", action="store_true", help="evaluate the exported one; neither flag: both")
     parser.add_argument(
@@ -46,6 +56,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--name", default="finetuned", help="of the exported recognizer (default %(default)s)")
     parser.add_argument("--cuda", action="store_true", help="use the GPU")
     parser.add_argument("--out", type=Path, default=Path("report"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="detections of earlier runs (default: detections/ in --easyocr-dir)"
+    )
     return parser.parse_intermixed_args()
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 from easyocr.utils import diff, group_text_box
 
-from evaluator.craft import Craft, Maps, load_craft, maps_of
+from evaluator.craft import Maps
 from evaluator.words import quads_of
 
 Settings = Mapping[str, float]
@@ -54,17 +53,6 @@ class Detection(msgspec.Struct, frozen=True):
     def words_P42(self) -> np.ndarray:
         """All words as quads, float64 (N + M, 4, 2)."""
         return np.concatenate([quads_of(self.boxes_N4), self.quads_M42]).astype(float)
-
-
-def load_detector(easyocr_dir: Path, device: str) -> Craft:
-    """CRAFT on `device` ("cpu" or "cuda")."""
-    return load_craft(easyocr_dir, device)
-
-
-def detect(detector: Craft, rgb: np.ndarray, settings: Settings = SETTINGS) -> Detection:
-    """The words of one page, uint8 RGB (H, W, 3), as `Reader.detect` finds them."""
-    (maps,) = maps_of(detector, [rgb], int(settings["canvas_size"]), settings["mag_ratio"])
-    return easyocr_boxes(maps, settings)
 
 
 def easyocr_boxes(maps: Maps, settings: Settings = SETTINGS) -> Detection:

@@ -1,151 +1,163 @@
-"""The evaluation, from shards to a report: every page is detected once and read by each recognizer."""
+"""The evaluation, from shards to a report: every page is detected once, and its boxes read once by each recognizer."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 
 import cv2
-import easyocr
 import msgspec
 import torch
 
 from evaluator.breakdown import break_down
-from evaluator.detector import SETTINGS, detect, load_detector
-from evaluator.end_to_end import PageReading, compare_page
+from evaluator.craft import load_craft
+from evaluator.detection_cache import open_cache, shrink
+from evaluator.distributed import Process, gathered, joined
+from evaluator.end_to_end import PageReading
+from evaluator.experiment import (
+    BASELINE,
+    EASYOCR,
+    FINETUNED,
+    RECOGNIZERS,
+    REFERENCE,
+    WORDS,
+    Cell,
+    cells,
+    effects,
+)
 from evaluator.figures import Sums, page_sums, scores_of, total
+from evaluator.groupings import load_groupings
 from evaluator.html.write import write_html
 from evaluator.mean_precision import detection_extra
-from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
-from evaluator.recognizers import ReaderRecognizer, load_baseline, load_finetuned, read_boxes
-from evaluator.report import PageCounts, Report, SystemReport, check_folder, page_rows, write_report
-from evaluator.significance import Difference, differences, intervals
-from evaluator.words import NO_WORDS, page_words
+from evaluator.overlap import Clock
+from evaluator.pages import find_page_shards, read_images, read_labels, verify
+from evaluator.reading import ReadPage, Tools, read_pages
+from evaluator.recognizers import LoadedRecognizer, load_baseline, load_finetuned
+from evaluator.report import PageCounts, Report, SystemReport, check_folder, write_report
+from evaluator.significance import intervals
+from evaluator.tables import summary
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page
 from ocr.progress import progress
-from ocr.shards import find_shards
-from ocr.weights import DETECTOR, default_easyocr_dir
-
-SYSTEMS = ("baseline", "finetuned")
+from ocr.weights import default_easyocr_dir
 
 
 def evaluate(
     config: Config,
-    eval_set: str = "shards/evaluation",
-    systems: Sequence[str] = SYSTEMS,
+    eval_set: str | Sequence[str] = "shards/evaluation",
+    recognizers: Sequence[str] = RECOGNIZERS,
     easyocr_dir: Path | None = None,
     cuda: bool = False,
     out: Path = Path("report"),
     name: str = "finetuned",
+    cache: Path | None = None,
 ) -> Report:
-    """Evaluate `systems` (of "baseline", "finetuned") on the shards of `eval_set`; write the report to `out`.
+    """Evaluate `recognizers` (of "baseline", "finetuned") on the shards of `eval_set`; write the report to `out`.
 
-    `name` is the fine-tuned recognizer's in `easyocr_dir`, by default EasyOCR's own folder. Whatever can be
-    wrong with the question is found before the first page is read, and nothing is written before the last one is.
-    Raises UsageError and DataError.
+    Each reads the boxes of EasyOCR, words, and those of the labels: see `evaluator.experiment`. `name` is the
+    fine-tuned recognizer's in `easyocr_dir`, by default EasyOCR's own folder; detections are kept in `cache`, by
+    default `easyocr_dir/detections`. Under torchrun every rank reads its share of the pages and gives the report of
+    all; rank 0 writes it. Whatever can be wrong with the question is found before the first page is read, and nothing
+    is written before the last one is. Raises UsageError and DataError.
     """
-    started, easyocr_dir = monotonic(), easyocr_dir or default_easyocr_dir()
-    device = find_device(cuda)
-    check_folder(out)
-    shards = find_shards(eval_set)
-    labels = read_labels(shards)
-    recognizers = load_recognizers(config, systems, easyocr_dir, device, name)
-    detector = load_detector(easyocr_dir, device)
-    seconds: dict[str, float] = {}
-    readings, failed = read_every_page(shards, labels, detector, recognizers, seconds)
-    sums = {system: {key: page_sums(by_page[key]) for key in labels} for system, by_page in readings.items()}
-    report = Report(
-        systems={
-            system: report_system(recognizer, labels, readings[system], sums[system], config.seed)
-            for system, recognizer in recognizers.items()
-        },
-        comparison=compare_systems(sums, config.seed),
-        detector={"network": DETECTOR, **SETTINGS},
-        pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), failed=failed),
-        eval_set=eval_set,
-        device=describe_device(device),
-        versions=versions(),
-        seconds={step: round(spent, 3) for step, spent in (seconds | {"total": monotonic() - started}).items()},
-    )
-    write_report(report, page_rows(labels, sums, failed), out)
-    comparisons = {"finetuned − baseline": report.comparison} if report.comparison else {}
-    write_html(report, comparisons, labels, readings, read_images(shards), out)
+    started, clock, easyocr_dir = monotonic(), Clock(), easyocr_dir or default_easyocr_dir()
+    cache = cache or easyocr_dir / "detections"
+    eval_set = [eval_set] if isinstance(eval_set, str) else list(eval_set)
+    with joined(cuda) as process:
+        check_folder(out)
+        shards = find_page_shards(eval_set)
+        with clock.timed("verification"):
+            verify(process.share(shards))
+        labels = read_labels(shards)
+        tools = load_tools(config, recognizers, easyocr_dir, process.device, name, cache, clock)
+        pages = read_all_pages(shards, labels, tools, process)
+        systems = cells(recognizers)
+        readings = {cell.system: {key: pages[key].readings[cell.system] for key in labels} for cell in systems}
+        sums = {system: {key: page_sums(by_page[key]) for key in labels} for system, by_page in readings.items()}
+        report = Report(
+            systems={
+                cell.system: report_system(cell, tools, labels, readings[cell.system], sums[cell.system], config.seed)
+                for cell in systems
+            },
+            effects=effects(sums, config.seed),
+            boxes={boxes: dict(grouping.settings) for boxes, grouping in tools.groupings.items()},
+            pages=count_pages(pages),
+            eval_set=eval_set,
+            device=describe_device(process),
+            versions=versions(),
+            seconds=rounded(clock.seconds | {"total": monotonic() - started}),
+        )
+        if process.is_main:
+            write_report(report, labels, readings, sums, summary(report), out)
+            on_reference = [cell.system for cell in systems if cell.boxes == REFERENCE]
+            write_html(report, report.effects, labels, readings, read_images(shards), out, on_reference)
+            shrink(cache)
     return report
 
 
-def read_every_page(
-    shards: Sequence[Path],
-    labels: Mapping[str, Page],
-    detector: easyocr.Reader,
-    recognizers: Mapping[str, ReaderRecognizer],
-    seconds: dict[str, float],
-) -> tuple[dict[str, dict[str, PageReading]], dict[str, str]]:
-    """How each system reads each page, by system and page; and the reasons of those that could not be read at all."""
-    readings: dict[str, dict[str, PageReading]] = {system: {} for system in recognizers}
-    failed: dict[str, str] = {}
-    for key, jpg in progress(read_images(shards), "evaluate", "pages", total=len(labels)):
-        try:
-            of_page = read_page(jpg, labels[key], detector, recognizers, seconds)
-        except UnreadablePage as reason:
-            failed[key] = str(reason)
-            of_page = dict.fromkeys(recognizers, compare_page(label_words(labels[key]), NO_WORDS))
-        for system, reading in of_page.items():
-            readings[system][key] = reading
-    return readings, failed
-
-
-def read_page(
-    jpg: bytes | None,
-    label: Page,
-    detector: easyocr.Reader,
-    recognizers: Mapping[str, ReaderRecognizer],
-    seconds: dict[str, float],
-) -> dict[str, PageReading]:
-    """How each system reads one page. Raises UnreadablePage."""
-    image, reference = decode_page(jpg, label), label_words(label)
-    with timed(seconds, "detection"):
-        detection = detect(detector, image.rgb)
-    readings = {}
-    for system, recognizer in recognizers.items():
-        with timed(seconds, system):
-            read = read_boxes(recognizer, image.grey, detection)
-        texts, confidences = [text for text, _ in read], [confidence for _, confidence in read]
-        prediction = page_words(detection.words_P42, texts, confidences=confidences)
-        readings[system] = compare_page(reference, prediction)
-    return readings
-
-
-def load_recognizers(
-    config: Config, systems: Sequence[str], easyocr_dir: Path, device: str, name: str
-) -> dict[str, ReaderRecognizer]:
-    load: dict[str, Callable[[], ReaderRecognizer]] = {
-        "baseline": lambda: load_baseline(config.baseline_model, easyocr_dir, device),
-        "finetuned": lambda: load_finetuned(name, easyocr_dir, device),
+def load_tools(
+    config: Config,
+    recognizers: Sequence[str],
+    easyocr_dir: Path,
+    device: str,
+    name: str,
+    cache: Path,
+    clock: Clock,
+) -> Tools:
+    """The networks, and the ways from maps to boxes with their caches."""
+    load: dict[str, Callable[[], LoadedRecognizer]] = {
+        BASELINE: lambda: load_baseline(config.baseline_model, easyocr_dir, device),
+        FINETUNED: lambda: load_finetuned(name, easyocr_dir, device),
     }
-    if not systems or (unknown := [system for system in systems if system not in load]):
-        raise UsageError(f"systems: {unknown if systems else 'none'}: choose from {', '.join(SYSTEMS)}")
-    return {system: load[system]() for system in systems}
+    if not recognizers or (unknown := [each for each in recognizers if each not in load]):
+        raise UsageError(f"recognizers: {unknown if recognizers else 'none'}: choose from {', '.join(RECOGNIZERS)}")
+    groupings = load_groupings(easyocr_dir, name)
+    return Tools(
+        recognizers={each: load[each]() for each in recognizers},
+        craft=load_craft(easyocr_dir, device),
+        groupings=groupings,
+        caches={boxes: open_cache(cache, boxes, grouping.settings, device) for boxes, grouping in groupings.items()},
+        clock=clock,
+    )
+
+
+def read_all_pages(
+    shards: Sequence[str], labels: Mapping[str, Page], tools: Tools, process: Process
+) -> dict[str, ReadPage]:
+    """Every page by its key, in the order of `labels`, whichever rank read it; adds up the ranks' clocks."""
+    samples = islice(read_images(shards), process.rank, None, process.num_ranks)
+    read: Iterable[ReadPage] = read_pages(samples, labels, tools)
+    if process.is_main:
+        read = progress(read, "evaluate", "pages", total=len(process.share(list(labels))))
+    parts = gathered((list(read), tools.clock.seconds), process)
+    for _, seconds in parts[: process.rank] + parts[process.rank + 1 :]:
+        tools.clock.add(seconds)
+    by_key = {page.key: page for pages, _ in parts for page in pages}
+    return {key: by_key[key] for key in labels}
 
 
 def report_system(
-    recognizer: ReaderRecognizer,
+    cell: Cell,
+    tools: Tools,
     labels: Mapping[str, Page],
     readings: Mapping[str, PageReading],
     sums: Mapping[str, Sums],
     seed: int,
 ) -> SystemReport:
     """Everything about one system, from its readings and their sums by page."""
-    pages, of_pages = list(sums.values()), [readings[key] for key in sums]
+    pages, of_pages, recognizer = list(sums.values()), list(readings.values()), tools.recognizers[cell.recognizer]
     totals = total(pages)
     return SystemReport(
+        boxes=cell.boxes,
+        recognizer=cell.recognizer,
         name=recognizer.name,
         languages=recognizer.languages,
+        run=how_to_run(cell, recognizer),
         intervals=intervals(pages, seed),
         detection_extra=detection_extra(of_pages, totals),
         breakdown=break_down(of_pages, pages, [labels[key].category for key in sums], recognizer.alphabet),
@@ -153,22 +165,30 @@ def report_system(
     )
 
 
-def compare_systems(sums: Mapping[str, Mapping[str, Sums]], seed: int) -> dict[str, Difference]:
-    """The fine-tuned system minus the baseline, figure by figure; nothing unless both were evaluated."""
-    if not sums.keys() >= set(SYSTEMS):
-        return {}
-    baseline, finetuned = (list(sums[system].values()) for system in SYSTEMS)
-    return differences(baseline, finetuned, seed)
+def how_to_run(cell: Cell, recognizer: LoadedRecognizer) -> str:
+    """The Python that reads a page as a system does."""
+    ways = {
+        EASYOCR: f'{recognizer.reader}.readtext("page.jpg")',
+        WORDS: f'evaluator.page_reader.PageReader.load("{recognizer.name}").read("page.jpg")',
+    }
+    return ways.get(cell.boxes, "")
 
 
-def find_device(cuda: bool) -> str:
-    if cuda and not torch.cuda.is_available():
-        raise UsageError("--cuda: torch sees no CUDA GPU here; leave --cuda out to evaluate on the CPU")
-    return "cuda" if cuda else "cpu"
+def count_pages(pages: Mapping[str, ReadPage]) -> PageCounts:
+    failed = {key: page.failure for key, page in pages.items() if page.failure}
+    from_cache = sum(page.from_cache for page in pages.values())
+    return PageCounts(listed=len(pages), read=len(pages) - len(failed), from_cache=from_cache, failed=failed)
 
 
-def describe_device(device: str) -> str:
-    return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else f"cpu ({torch.get_num_threads()} threads)"
+def describe_device(process: Process) -> str:
+    ranks = f"{process.num_ranks} processes, " if process.num_ranks > 1 else ""
+    if process.device != "cpu":
+        return f"{ranks}cuda ({torch.cuda.get_device_name(process.device)})"
+    return f"{ranks}cpu ({torch.get_num_threads()} threads)"
+
+
+def rounded(seconds: Mapping[str, float]) -> dict[str, float]:
+    return {step: round(spent, 3) for step, spent in seconds.items()}
 
 
 def versions() -> dict[str, str]:
@@ -177,13 +197,3 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "opencv": cv2.__version__} | {
         package: version(package) for package in packages
     }
-
-
-@contextmanager
-def timed(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Add the wall time of a block to `seconds[step]`."""
-    started = monotonic()
-    try:
-        yield
-    finally:
-        seconds[step] = seconds.get(step, 0.0) + monotonic() - started

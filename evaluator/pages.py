@@ -1,4 +1,4 @@
-"""The evaluation shards: labels in a first pass, page images in a second.
+"""The evaluation shards, local or behind URLs: verified, then read for labels in a first pass, for images in a second.
 
 Labels come first because they are small and make the denominators: an evaluation of hours must not end at a damaged
 label, and without a label nobody knows how many words were missed. An image that cannot be decoded is different: its
@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import tarfile
 import unicodedata
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import msgspec
 import numpy as np
-import webdataset as wds
 
 from evaluator.words import PageWords, page_words, quads_of
+from ocr.clients import is_url
 from ocr.errors import DataError
 from ocr.page import Page, Word, clip, decode_image, page_from_json
+from ocr.places import place_of
+from ocr.shards import brace_patterns, find_shards, shards_behind, verify_shard
+from ocr.tars import tar_samples
 
 
 class UnreadablePage(Exception):
@@ -36,7 +38,33 @@ class PageImage(msgspec.Struct, frozen=True):
     grey: np.ndarray
 
 
-def read_labels(shards: Sequence[Path]) -> dict[str, Page]:
+def find_page_shards(specs: Sequence[str]) -> list[str]:
+    """The shards of all of `specs`: local ones as absolute paths, those behind URLs as URLs, `pipe:…` as it is.
+
+    Raises UsageError where one names nothing, DataError where its manifest names others.
+    """
+    return [shard for spec in specs for shard in find_some(spec)]
+
+
+def find_some(spec: str) -> list[str]:
+    if spec.startswith("pipe:"):
+        return brace_patterns(spec)
+    if is_url(spec):
+        return [shard.text for shard in shards_behind(spec)]
+    return [str(path.absolute()) for path in find_shards(spec)]
+
+
+def verify(shards: Iterable[str]) -> None:
+    """Read shards and hold them against the checksums beside them. Raises DataError.
+
+    What comes from a program has none: its end is watched while it is read.
+    """
+    for shard in shards:
+        if not shard.startswith("pipe:"):
+            verify_shard(place_of(shard))
+
+
+def read_labels(shards: Sequence[str]) -> dict[str, Page]:
     """The label of every page by its key, in the order of the shards; texts are NFC.
 
     Raises DataError for a sample without a label, a label that is damaged or holds an impossible word, a key that
@@ -74,7 +102,7 @@ def label_words(label: Page) -> PageWords:
     return page_words(quads_of(boxes_N4), [word.text for word in label.words])
 
 
-def read_images(shards: Sequence[Path]) -> Iterator[tuple[str, bytes | None]]:
+def read_images(shards: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
     """(key, bytes of the page image) of every page, in the order of `read_labels`; None where a page has no image."""
     for _, key, members in read_samples(shards):
         yield key, members.get("jpg")
@@ -96,17 +124,14 @@ def decode_page(jpg: bytes | None, label: Page) -> PageImage:
     return PageImage(rgb=np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)), grey=np.asarray(grey))
 
 
-def read_samples(shards: Sequence[Path]) -> Iterator[tuple[Path, str, dict[str, bytes]]]:
-    """(shard, key, {extension: bytes}) of every sample, through WebDataset; DataError for a damaged tar."""
+def read_samples(shards: Sequence[str]) -> Iterator[tuple[str, str, dict[str, bytes]]]:
+    """(shard, key, {extension: bytes}) of every sample. Raises DataError for a damaged tar, and one cut off."""
     for shard in shards:
-        # An absolute path has no URL scheme, whatever characters are in it.
-        pipeline = wds.DataPipeline(
-            wds.SimpleShardList([str(shard.absolute())]), wds.tarfile_to_samples(handler=wds.reraise_exception)
-        )
         try:
-            for sample in pipeline:
+            for sample in tar_samples([{"url": shard}], {}):
                 members = {name: content for name, content in sample.items() if not name.startswith("__")}
                 yield shard, sample["__key__"], members
         except (tarfile.TarError, ValueError, OSError) as error:
-            # WebDataset appends its stream and URL to the error's arguments: the first one is the reason.
-            raise DataError(f"{shard}: damaged shard: {error.args[0]}; build the evaluation shards again") from error
+            # WebDataset adds its stream to the reason and its URL to the error's arguments.
+            reason = getattr(error, "strerror", None) or str(error.args[0]).partition(" @ <")[0]
+            raise DataError(f"{shard}: damaged shard: {reason}; build or fetch it again") from error

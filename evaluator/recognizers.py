@@ -1,43 +1,39 @@
-"""The recognizers as users run them, inside EasyOCR's Reader: what is measured is what `readtext` gives."""
+"""The recognizers of the experiment: what they are measured by is what the Reader gives with quantize=False.
+
+They are read by `ocr.recognizer.Recognizer`, which gives the Reader's texts and confidences in half its time. What the
+Reader alone knows, which characters its languages let a network write, is asked of it here.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import easyocr
-import easyocr.easyocr as easyocr_globals
 import msgspec
-import numpy as np
+import torch
 import yaml
 
-from evaluator.detector import Detection
+from ocr.engines import TorchEngine
 from ocr.errors import DataError, UsageError
-from ocr.patch import IMG_HEIGHT
-from ocr.reader import load_reader
-from ocr.weight_files import read_torch_file
+from ocr.recognizer import Recognizer
+from ocr.weight_files import Weights, read_weights
 from ocr.weights import find_weights
 
 # Both alphabets hold Latin letters; without "en" the Reader would forbid korean_g2 to write them, and the baseline
 # would lose to the fine-tuned recognizer, to which nothing is forbidden.
 LANGUAGES = {"korean_g2": ("ko", "en"), "english_g2": ("en",)}
 
-UNREAD = ("", 0.0)
 
-
-class ReaderRecognizer(msgspec.Struct, frozen=True):
-    """A Reader without a detector; `img_height` is the height its network takes."""
+class LoadedRecognizer(msgspec.Struct, frozen=True, eq=False):
+    """`alphabet` holds the characters it can write; `reader` is the Python expression for EasyOCR's Reader of it."""
 
     name: str
     languages: tuple[str, ...]
-    reader: easyocr.Reader
-    img_height: int
-
-    @property
-    def alphabet(self) -> frozenset[str]:
-        """The characters it can write: the Reader forbids those of its network that none of its languages has."""
-        return frozenset(self.reader.character) & frozenset(self.reader.lang_char)
+    alphabet: frozenset[str]
+    recognizer: Recognizer
+    reader: str
 
 
 class ModelYaml(msgspec.Struct, frozen=True, rename={"languages": "lang_list", "img_height": "imgH"}):
@@ -49,30 +45,30 @@ class ModelYaml(msgspec.Struct, frozen=True, rename={"languages": "lang_list", "
     network_params: dict[str, Any]
 
 
-def load_baseline(model: str, easyocr_dir: Path, device: str) -> ReaderRecognizer:
+def load_baseline(model: str, easyocr_dir: Path, device: str) -> LoadedRecognizer:
     """One of EasyOCR's own recognizers. Raises UsageError for one whose languages are not Korean or English."""
     if model not in LANGUAGES:
         raise UsageError(f"baseline_model: {model!r} is not one of {', '.join(LANGUAGES)}")
-    find_weights(model, easyocr_dir)
-    reader = load_reader(model, LANGUAGES[model], easyocr_dir, device)
-    return ReaderRecognizer(model, LANGUAGES[model], reader, IMG_HEIGHT)
+    weights, languages = read_weights(find_weights(model, easyocr_dir)), LANGUAGES[model]
+    call = f"easyocr.Reader({list(languages)}, quantize=False)"
+    return loaded(model, weights, languages, allowed(model, languages, easyocr_dir), call, device)
 
 
-def load_finetuned(name: str, easyocr_dir: Path, device: str) -> ReaderRecognizer:
+def load_finetuned(name: str, easyocr_dir: Path, device: str) -> LoadedRecognizer:
     """The exported recognizer `name`. Raises UsageError where a file of it is missing, DataError for a damaged one."""
     weights_path = easyocr_dir / "model" / f"{name}.pth"
     yaml_path = easyocr_dir / "user_network" / f"{name}.yaml"
     for path in (weights_path, yaml_path, yaml_path.with_suffix(".py")):
         if not path.is_file():
             raise UsageError(f"{path}: missing; run `python -m trainer.export --checkpoint … --name {name}` first")
-    read_torch_file(weights_path)  # The Reader unpickles whatever it is given; this refuses all but tensors.
-    model = read_model_yaml(yaml_path)
+    languages = read_model_yaml(yaml_path).languages
     try:
-        reader = load_reader(name, model.languages, easyocr_dir, device)
-    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        alphabet = allowed(name, languages, easyocr_dir)
+    except (ValueError, KeyError, TypeError, OSError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise DataError(f"{weights_path}: EasyOCR cannot load it ({reason}); export it again") from error
-    return ReaderRecognizer(name, model.languages, reader, model.img_height)
+        raise DataError(f"{yaml_path}: EasyOCR cannot load it ({reason}); export it again") from error
+    call = f"easyocr.Reader({list(languages)}, recog_network={name!r}, quantize=False)"
+    return loaded(name, read_weights(weights_path), languages, alphabet, call, device)
 
 
 def read_model_yaml(path: Path) -> ModelYaml:
@@ -82,30 +78,37 @@ def read_model_yaml(path: Path) -> ModelYaml:
         raise DataError(f"{path}: not a model of EasyOCR: {' '.join(str(error).split())}; export it again") from error
 
 
-def read_boxes(recognizer: ReaderRecognizer, grey: np.ndarray, detection: Detection) -> list[tuple[str, float]]:
-    """The NFC text and confidence of each detected word, boxes then quads; "" and 0 where no patch can be cut.
+def allowed(name: str, languages: Sequence[str], easyocr_dir: Path) -> frozenset[str]:
+    """The characters the Reader lets a recognizer write: those of its network that one of its languages has."""
+    reader = easyocr.Reader(
+        list(languages),
+        gpu=False,
+        recog_network=name,
+        model_storage_directory=str(easyocr_dir / "model"),
+        user_network_directory=str(easyocr_dir / "user_network"),
+        detector=False,
+        recognizer=False,
+        download_enabled=False,
+        verbose=False,
+    )
+    return frozenset(reader.character) & frozenset(reader.lang_char)
 
-    One call a box. The Reader reads them one by one anyway (batch_size 1), and its answer to many boxes at once is
-    sorted, clipped and shorter by the ones it dropped.
+
+def loaded(
+    name: str, weights: Weights, languages: tuple[str, ...], alphabet: frozenset[str], reader: str, device: str
+) -> LoadedRecognizer:
+    engine = TorchEngine(without(weights, set(weights.character) - alphabet), device)
+    return LoadedRecognizer(name, languages, alphabet, Recognizer(engine), reader)
+
+
+def without(weights: Weights, characters: Collection[str]) -> Weights:
+    """Weights of a CTC network that never write `characters`.
+
+    Their logits become -inf: the same as the Reader's way, which sets their probabilities to 0 and divides the others
+    by what is left.
     """
-    # The Reader keeps the network's height in a global of its module: the one loaded last would set it for all.
-    easyocr_globals.imgH = recognizer.img_height
-    readings = []
-    for x0, y0, x1, y1 in detection.boxes_N4.tolist():
-        readings.append(read_one(recognizer, grey, [[x0, x1, y0, y1]], []) if x0 < x1 and y0 < y1 else UNREAD)
-    for quad in detection.quads_M42:
-        readings.append(read_one(recognizer, grey, [], [quad.tolist()]) if min(sides(quad)) >= 1 else UNREAD)
-    return readings
-
-
-def read_one(
-    recognizer: ReaderRecognizer, grey: np.ndarray, upright: list[Any], tilted: list[Any]
-) -> tuple[str, float]:
-    readings = recognizer.reader.recognize(grey, upright, tilted, reformat=False)
-    return (unicodedata.normalize("NFC", readings[0][1]), float(readings[0][2])) if readings else UNREAD
-
-
-def sides(quad: np.ndarray) -> tuple[float, float]:
-    """(width, height) of the patch that the Reader warps a quad to: the longer of each two opposite sides."""
-    top, right, bottom, left = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1).tolist()
-    return max(top, bottom), max(left, right)
+    if not characters:
+        return weights
+    bias = weights.tensors["Prediction.bias"].clone()
+    bias[[weights.character.index(character) + 1 for character in characters]] = -torch.inf
+    return msgspec.structs.replace(weights, tensors=weights.tensors | {"Prediction.bias": bias})

@@ -21,8 +21,13 @@ TIE = 1e-12
 
 BLOCK_ELEMENTS = 1 << 22
 
+Pages = Sequence[Sums]
+"""The sums of each page, in the same order for all systems."""
+
 Pair = tuple[Sums, Sums]
-"""Of the baseline, and of the system that is held against it."""
+"""Of a system, and of the one that is held against it."""
+
+Figure = Callable[[Sums], np.ndarray]
 
 
 class Interval(msgspec.Struct, frozen=True, array_like=True):
@@ -33,39 +38,70 @@ class Interval(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One figure of a system minus that of the baseline, and how likely it is by chance alone."""
+    """One figure of a system minus that of another, and how likely as large a one is if the two are equal."""
 
     difference: float | None
     interval: Interval | None
     p_value: float | None
 
 
-def intervals(pages: Sequence[Sums], seed: int, num_resamples: int = NUM_RESAMPLES) -> dict[str, Interval | None]:
+def intervals(pages: Pages, seed: int, num_resamples: int = NUM_RESAMPLES) -> dict[str, Interval | None]:
     """The interval of each of `FIGURES`, from the sums of each page."""
     resampled = bootstrap(pages, seed, num_resamples)
     return {name: interval(figure(resampled)) for name, figure in FIGURES.items()}
 
 
 def differences(
-    baseline: Sequence[Sums], other: Sequence[Sums], seed: int, num_resamples: int = NUM_RESAMPLES
+    pairs: Sequence[tuple[Pages, Pages]], seed: int, num_resamples: int = NUM_RESAMPLES
 ) -> dict[str, Difference]:
-    """`other` minus `baseline` for each of `FIGURES`; both hold the sums of the same pages in the same order."""
-    if len(baseline) != len(other):
-        raise ValueError(f"{len(baseline)} and {len(other)} pages cannot be paired")
-    totals = total(baseline), total(other)
-    resampled = bootstrap(baseline, seed, num_resamples), bootstrap(other, seed, num_resamples)
-    swapped = swap(baseline, other, seed, num_resamples)
-    return {name: difference(figure, totals, resampled, swapped) for name, figure in FIGURES.items()}
+    """For each of `FIGURES` the second of a pair minus the first; of several pairs, the mean.
+
+    Under "no difference" a page's two readings are swapped in all pairs at once.
+    """
+    totals, resampled = compared(pairs, seed, num_resamples)
+    swapped = [swap(first, second, seed, num_resamples) for first, second in pairs]
+    return {
+        name: Difference(
+            number(gain(figure, totals)),
+            interval(gain(figure, resampled)),
+            p_value(float(gain(figure, totals)), gain(figure, swapped)),
+        )
+        for name, figure in FIGURES.items()
+    }
 
 
-def difference(figure: Callable[[Sums], np.ndarray], totals: Pair, resampled: Pair, swapped: Pair) -> Difference:
-    observed, resampled_R, swapped_R = (
-        figure(other) - figure(baseline) for baseline, other in (totals, resampled, swapped)
-    )
-    return Difference(number(observed), interval(resampled_R), p_value(float(observed), swapped_R))
+def interaction(
+    pair: tuple[Pages, Pages], other: tuple[Pages, Pages], seed: int, num_resamples: int = NUM_RESAMPLES
+) -> dict[str, Difference]:
+    """How much larger the difference of the `other` pair is; without a p value, for no swap makes just those equal."""
+    totals, resampled = compared([pair, other], seed, num_resamples)
+    return {
+        name: Difference(number(more(figure, totals)), interval(more(figure, resampled)), None)
+        for name, figure in FIGURES.items()
+    }
 
 
-def bootstrap(pages: Sequence[Sums], seed: int, num_resamples: int = NUM_RESAMPLES) -> Sums:
+def compared(pairs: Sequence[tuple[Pages, Pages]], seed: int, num_resamples: int) -> tuple[list[Pair], list[Pair]]:
+    """The totals of each pair, and their resamples. Raises ValueError for other pages on one side."""
+    if len(numbers := {len(pages) for pair in pairs for pages in pair}) > 1:
+        raise ValueError(f"{' and '.join(map(str, sorted(numbers)))} pages cannot be paired")
+    totals = [(total(first), total(second)) for first, second in pairs]
+    resampled = [
+        (bootstrap(first, seed, num_resamples), bootstrap(second, seed, num_resamples)) for first, second in pairs
+    ]
+    return totals, resampled
+
+
+def gain(figure: Figure, pairs: Sequence[Pair]) -> np.ndarray:
+    return np.asarray(sum(figure(second) - figure(first) for first, second in pairs) / len(pairs))
+
+
+def more(figure: Figure, two: Sequence[Pair]) -> np.ndarray:
+    pair, other = two
+    return np.asarray(gain(figure, [other]) - gain(figure, [pair]))
+
+
+def bootstrap(pages: Pages, seed: int, num_resamples: int = NUM_RESAMPLES) -> Sums:
     """The sums over each of R resamples of the pages, as arrays (R,).
 
     A resample depends on the seed and the number of pages alone: those of two systems are paired.
@@ -82,15 +118,15 @@ def resampled_blocks(pages_PK: np.ndarray, seed: int, num_resamples: int) -> Ite
         yield times_RP.astype(np.float64) @ pages_PK
 
 
-def swap(baseline: Sequence[Sums], other: Sequence[Sums], seed: int, num_resamples: int = NUM_RESAMPLES) -> Pair:
+def swap(first: Pages, second: Pages, seed: int, num_resamples: int = NUM_RESAMPLES) -> Pair:
     """The sums (R,) of two systems whose readings were swapped on a random half of the pages, R times."""
     generator = np.random.default_rng(seed)
-    baseline_PK, other_PK = table(baseline), table(other)
-    gains_PK, gained = other_PK - baseline_PK, [np.empty((0, num_fields()))]
-    for rows in block_sizes(len(baseline), num_resamples):
-        gained.append(generator.integers(0, 2, (rows, len(baseline))).astype(np.float64) @ gains_PK)
+    first_PK, second_PK = table(first), table(second)
+    gains_PK, gained = second_PK - first_PK, [np.empty((0, num_fields()))]
+    for rows in block_sizes(len(first), num_resamples):
+        gained.append(generator.integers(0, 2, (rows, len(first))).astype(np.float64) @ gains_PK)
     gained_RK = np.concatenate(gained)
-    return of_table(baseline_PK.sum(axis=0) + gained_RK), of_table(other_PK.sum(axis=0) - gained_RK)
+    return of_table(first_PK.sum(axis=0) + gained_RK), of_table(second_PK.sum(axis=0) - gained_RK)
 
 
 def block_sizes(num_pages: int, num_resamples: int) -> Iterator[int]:
@@ -120,7 +156,7 @@ def p_value(observed: float, differences_R: np.ndarray) -> float | None:
     return (len(differences_R) - smaller + 1) / (len(differences_R) + 1)
 
 
-def table(pages: Sequence[Sums]) -> np.ndarray:
+def table(pages: Pages) -> np.ndarray:
     """A row a page and a column a field of `Sums`, float64 (P, K)."""
     return np.array([msgspec.structs.astuple(page) for page in pages], dtype=np.float64).reshape(-1, num_fields())
 

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import torch
 
 from evaluator.craft import Maps, load_craft, maps_of
-from evaluator.detector import SETTINGS
+from evaluator.groupings import CANVAS_SIZE, MAG_RATIO
 from evaluator.matching import iou, match
-from evaluator.pages import UnreadablePage, decode_page, label_words, read_images, read_labels
-from evaluator.recognizers import ReaderRecognizer, load_finetuned, read_one
+from evaluator.pages import UnreadablePage, decode_page, find_page_shards, label_words, read_images, read_labels
+from evaluator.recognizers import load_finetuned
 from evaluator.tall_words import WAYS, TallWords, is_tall, joined, patches_to_read
 from evaluator.thresholds import DEFAULTS, Thresholds, save_thresholds, thresholds_path
 from evaluator.word_boxes import word_boxes
@@ -27,7 +26,7 @@ from ocr.cer import TextCounts
 from ocr.errors import DataError, UsageError, run_command
 from ocr.page import Page, crop
 from ocr.progress import progress
-from ocr.shards import find_shards
+from ocr.recognizer import Recognizer
 from ocr.weights import default_easyocr_dir
 
 CANDIDATES: dict[str, tuple[float, ...]] = {
@@ -70,7 +69,7 @@ def main() -> None:
     if arguments.cuda and not torch.cuda.is_available():
         raise UsageError("--cuda: torch sees no CUDA GPU here; leave --cuda out to tune on the CPU")
     device = "cuda" if arguments.cuda else "cpu"
-    recognizer = load_finetuned(arguments.name, arguments.easyocr_dir, device)
+    recognizer = load_finetuned(arguments.name, arguments.easyocr_dir, device).recognizer
     pages = read_pages(arguments.val_set, arguments.easyocr_dir, device)
     thresholds = tune(pages)
     thresholds = msgspec.structs.replace(thresholds, tall_words=choose_way(pages, recognizer))
@@ -92,7 +91,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def read_pages(val_set: str, easyocr_dir: Path, device: str) -> list[TunedPage]:
     """The validation pages with their maps; those that cannot be read are named and left out."""
-    shards = find_shards(val_set)
+    shards = find_page_shards([val_set])
     labels, craft, pages = read_labels(shards), load_craft(easyocr_dir, device), []
     for key, jpg in progress(read_images(shards), "detect", "pages", total=len(labels)):
         try:
@@ -100,7 +99,7 @@ def read_pages(val_set: str, easyocr_dir: Path, device: str) -> list[TunedPage]:
         except UnreadablePage as reason:
             print(f"{key}: left out: {reason}")
             continue
-        (maps,) = maps_of(craft, [image.rgb], int(SETTINGS["canvas_size"]), SETTINGS["mag_ratio"])
+        (maps,) = maps_of(craft, [image.rgb], CANVAS_SIZE, MAG_RATIO)
         assert jpg is not None  # it was decoded
         pages.append(TunedPage(jpg, labels[key], msgspec.structs.replace(maps, link_HW=maps.link_HW[:0])))
     if len(pages) < 2:
@@ -144,7 +143,7 @@ def count(pages: Iterable[TunedPage], thresholds: Thresholds) -> Counts:
     return Counts(matched, reference, prediction)
 
 
-def choose_way(pages: Iterable[TunedPage], recognizer: ReaderRecognizer) -> TallWords:
+def choose_way(pages: Iterable[TunedPage], recognizer: Recognizer) -> TallWords:
     """The way of reading tall words with the fewest edits on the validation pages' own."""
     patches, texts = [], []
     for page in pages:
@@ -161,15 +160,10 @@ def choose_way(pages: Iterable[TunedPage], recognizer: ReaderRecognizer) -> Tall
     for way in WAYS:
         counts = TextCounts()
         for patch, text in zip(patches, texts, strict=True):
-            counts.add(text, joined([read_patch(recognizer, part) for part in patches_to_read(patch, way)])[0])
+            counts.add(text, joined(recognizer.read(patches_to_read(patch, way)))[0])
         edits[way] = counts.num_edits
     print(f"{len(texts)} tall words, edits: {', '.join(f'{way} {number}' for way, number in edits.items())}")
     return min(WAYS, key=lambda way: (edits[way], way != DEFAULTS.tall_words))
-
-
-def read_patch(recognizer: ReaderRecognizer, patch: np.ndarray) -> tuple[str, float]:
-    height, width = patch.shape
-    return read_one(recognizer, patch, [[0, width, 0, height]], [])
 
 
 if __name__ == "__main__":

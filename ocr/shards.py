@@ -20,7 +20,7 @@ from braceexpand import braceexpand
 from ocr.clients import is_url
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
-from ocr.index import BLOCK, Index, IndexRows, write_index
+from ocr.index import BLOCK, Index, IndexRows, file_sha256, read_index, write_index
 from ocr.places import Place, Url
 from ocr.remote import at_once
 
@@ -256,3 +256,18 @@ def sizes_of(folder: Place, names: Sequence[str]) -> Iterator[tuple[str, int]]:
             ) from error
 
     yield from zip(names, at_once(size_of, names) if isinstance(folder, Url) else map(size_of, names), strict=True)
+
+
+def verify_shard(path: Place) -> None:
+    """Read a shard, whole, and hold it against the manifest or, for a tar of others, the index beside it.
+
+    A tar that has neither is left to whoever reads it. Raises DataError for bytes that are not those written.
+    """
+    manifest, index = read_manifest(path.parent), read_index(path)
+    records = {shard.name: shard.sha256 for shard in manifest.shards} if manifest else {}
+    written = records.get(path.name, index.tar_sha256 if index else None)
+    if written and file_sha256(path) != written:
+        raise DataError(
+            f"{path}: changed since it was written; `python -m shard_builder.verify {path.parent}` says where: copy it "
+            "again, or build it again"
+        )

@@ -61,7 +61,7 @@ def write_sample(out: Path, arguments: argparse.Namespace) -> Path:
     drawn = draw_pages(arguments.drawn, arguments.scale, seed=0)
     report, labels, readings, images = make_readings(drawn, arguments.pages, num_failed=3, seed=0)
     started = perf_counter()
-    index = write_html(report, {"both": report.comparison}, labels, readings, images, out, GIVEN_BOXES)
+    index = write_html(report, report.effects, labels, readings, images, out, GIVEN_BOXES)
     seconds = perf_counter() - started
     sizes = [file.stat().st_size for file in out.rglob("*") if file.is_file()]
     words = sum(len(label.words) for label in labels.values()) / len(labels)

@@ -64,8 +64,7 @@ def main() -> None:
     report, labels, readings, images = make_readings(drawn, arguments.pages, arguments.failed, arguments.seed)
     print(f"readings of {len(labels):,} pages: {perf_counter() - started:.1f} s", flush=True)
     started = perf_counter()
-    comparisons = {"both": report.comparison}
-    path = write_html(report, comparisons, labels, readings, images, arguments.out, GIVEN_BOXES)
+    path = write_html(report, report.effects, labels, readings, images, arguments.out, GIVEN_BOXES)
     size = sum(file.stat().st_size for file in arguments.out.rglob("*") if file.is_file())
     print(f"{path}: {size / 1e6:.1f} MB in {perf_counter() - started:.1f} s")
 
@@ -183,8 +182,11 @@ def make_report(
     for system, pages in sums.items():
         of_pages = list(readings[system].values())
         systems[system] = SystemReport(
+            boxes=system.partition("+")[0],
+            recognizer=system.partition("+")[2],
             name=system.partition("+")[2],
             languages=("ko", "en"),
+            run="",
             intervals=intervals(pages, seed, NUM_RESAMPLES),
             detection_extra=detection_extra(of_pages, total(pages)),
             breakdown=break_down(of_pages, pages, categories, alphabet),
@@ -193,10 +195,10 @@ def make_report(
     first, *_, last = (pages for system, pages in sums.items() if system not in GIVEN_BOXES)
     return Report(
         systems=systems,
-        comparison=differences(first, last, seed, NUM_RESAMPLES),
-        detector={"network": "none: boxes are made up"},
-        pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), failed=dict(failed)),
-        eval_set="drawn pages",
+        effects={"both": differences([(first, last)], seed, NUM_RESAMPLES)},
+        boxes={"easyocr": {"boxes": "made up"}},
+        pages=PageCounts(listed=len(labels), read=len(labels) - len(failed), from_cache=0, failed=dict(failed)),
+        eval_set=["drawn pages"],
         device="none",
         versions={},
         seconds={},

@@ -32,6 +32,7 @@ from ocr.cache import Cache
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.places import Url
+from ocr.tars import tar_samples
 from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
 from trainer.distributed import Process
 from trainer.handover import Placed, Slots
@@ -58,7 +59,6 @@ from trainer.tars import (
     dealt_shards,
     every_nth,
     same_widths,
-    tar_samples,
     training_windows,
 )
 

@@ -1,7 +1,7 @@
 """The first stages of the pipeline where shards have no index: plain tars, local or behind a URL, read from end to end.
 
     1. dealt_shards | all_shards           {"url": path or URL}             which shards this reader reads
-    2. tar_samples                         {"__key__", "jpg", "txt", …}     WebDataset's own tar stages
+    2. ocr.tars.tar_samples                {"__key__", "jpg", "txt", …}     WebDataset's own tar stages
     3. wds.shuffle | every_nth             the same
     4. training_windows | same_widths      the samples that source.py gives, a batch behind the other
 
@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
-from typing import IO, Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from ocr.errors import DataError
-from ocr.index import BLOCK, IMAGE_TYPES, TEXT_TYPES, Index, IndexRows
-from ocr.streams import streamed
+from ocr.index import IMAGE_TYPES, TEXT_TYPES, Index, IndexRows
+from ocr.tars import Sample
 from trainer.distributed import Process
 from trainer.order import WINDOW_BATCHES, Cursor, rounded_up, share
 from trainer.plan import broken_text, hopeless, readable
@@ -41,7 +40,6 @@ WHAT_IS_LOST = (
 )
 
 NO_MEMBERS = np.zeros((0, 2), np.int64)  # samples of plain tars have no number
-Sample = dict[str, Any]
 Item = TypeVar("Item")
 
 
@@ -60,44 +58,6 @@ def dealt_shards(urls: Sequence[str], seed: str, process: Process) -> Iterator[d
 def all_shards(urls: Sequence[str]) -> Iterator[dict[str, str]]:
     for url in urls:
         yield {"url": url}
-
-
-def tar_samples(shards: Iterable[dict[str, str]], num_samples: Mapping[str, int]) -> Iterator[Sample]:
-    """The samples of shards. Raises DataError for a tar that ends before its end mark, as tarfile does not.
-
-    `num_samples` says how many a URL must give, where a manifest tells it.
-    """
-    for source in streamed(shards):
-        url, watched = source["url"], Watched(source["stream"])
-        found = 0
-        for sample in group_by_keys(tar_file_expander([{"url": url, "stream": watched}])):
-            found += 1
-            yield sample
-        if not watched.ended():
-            raise DataError(f"{url}: ends, or is damaged, after {found:,} samples; build the shard again")
-        if found != num_samples.get(url, found):
-            raise DataError(f"{url}: {found:,} samples where its manifest says {num_samples[url]:,}; build it again")
-
-
-class Watched:
-    """A stream that is read block by block, so that what a tar reader took for its end is the last block read."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-        self.buffer, self.at, self.last = b"", 0, b""
-
-    def read(self, num_bytes: int) -> bytes:
-        if self.at == len(self.buffer):
-            self.buffer, self.at = self.stream.read(1 << 20), 0
-        self.last = self.buffer[self.at : self.at + min(num_bytes, BLOCK)]
-        self.at += len(self.last)
-        return self.last
-
-    def ended(self) -> bool:
-        """Whether the tar ended with its mark; reads the rest, so that a program behind a pipe can end too."""
-        while self.stream.read(1 << 20):
-            pass
-        return self.last == bytes(BLOCK)
 
 
 def training_windows(

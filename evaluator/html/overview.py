@@ -14,8 +14,9 @@ from evaluator.end_to_end import PageReading, page_f1
 from evaluator.figures import FIGURES
 from evaluator.html.fates import sum_fates
 from evaluator.html.plots import groups_plot, histogram_plot, interval_plot
-from evaluator.report import Report, SystemReport, scores_at
+from evaluator.report import Report, SystemReport
 from evaluator.significance import Difference, Interval
+from evaluator.tables import scores_at
 
 RESULT_FIGURES = (
     "end_to_end.f1",
@@ -209,6 +210,6 @@ def facts(report: Report) -> dict[str, str]:
         else:
             found[place] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
-    scores = {"systems", "comparison", "pages"}
+    scores = {"systems", "effects", "pages"}
     collect("", {name: value for name, value in msgspec.to_builtins(report).items() if name not in scores})
     return found

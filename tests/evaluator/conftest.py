@@ -33,8 +33,11 @@ def export_english(easyocr_dir: Path, name: str, **changes: object) -> None:
     (network / f"{name}.yaml").write_text(yaml.safe_dump(settings | changes, allow_unicode=True), encoding="utf-8")
 
 
-def draw_page(stem: str, lines: list[str], tilted: str = "") -> tuple[bytes, Page]:
-    """JPEG bytes and label of a page of words, 520 x 360 pixels; `tilted` is one more word, turned by 15 degrees."""
+def draw_page(stem: str, lines: list[str], tilted: str = "", gap: int = 45) -> tuple[bytes, Page]:
+    """JPEG bytes and label of a page of words, 520 x 360 pixels; `tilted` is one more word, turned by 15 degrees.
+
+    Words are `gap` pixels apart: readtext's defaults glue them at 12 and not at 45.
+    """
     width, height, font, scale = 520, 360, cv2.FONT_HERSHEY_SIMPLEX, 1.0
     image: np.ndarray = np.full((height, width), 240, np.uint8)
     words = []
@@ -44,7 +47,7 @@ def draw_page(stem: str, lines: list[str], tilted: str = "") -> tuple[bytes, Pag
             (text_width, ascent), descent = cv2.getTextSize(text, font, scale, 2)
             cv2.putText(image, text, (x, baseline), font, scale, 20, 2, cv2.LINE_AA)
             words.append(Word((x - 4, baseline - ascent - 4, x + text_width + 4, baseline + descent // 2 + 2), text))
-            x += text_width + 45
+            x += text_width + gap
     if tilted:
         layer: np.ndarray = np.full_like(image, 240)
         cv2.putText(layer, tilted, (160, 290), font, 1.2, 20, 2, cv2.LINE_AA)

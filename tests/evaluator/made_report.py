@@ -98,5 +98,4 @@ def write_made_report(
     """`images` are `made_images` where they are not given."""
     images = made_images() if images is None else images
     report = made_report()
-    comparisons = {"both": report.comparison}
-    return write_html(report, comparisons, made_labels(), made_readings(), images.items(), out, given_boxes)
+    return write_html(report, report.effects, made_labels(), made_readings(), images.items(), out, given_boxes)

@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.pages import UnreadablePage, decode_page, read_images, read_label, read_labels
-from ocr.errors import DataError
+from evaluator.pages import (
+    UnreadablePage,
+    decode_page,
+    find_page_shards,
+    read_images,
+    read_label,
+    read_labels,
+    verify,
+)
+from ocr.errors import DataError, UsageError
 from ocr.page import Page, Word, page_to_json
 from ocr.shards import write_shard
 
@@ -39,8 +47,40 @@ def test_labels_and_images_come_in_the_order_of_the_shards(tmp_path: Path) -> No
     write_shard(shards[0], first)
     write_shard(shards[1], second)
 
-    assert read_labels(shards) == {"page_2": LABEL, "page_0": LABEL, "page_1": LABEL}
-    assert list(read_images(shards)) == [("page_2", b"\2"), ("page_0", b"\0"), ("page_1", None)]
+    assert read_labels([*map(str, shards)]) == {"page_2": LABEL, "page_0": LABEL, "page_1": LABEL}
+    assert list(read_images([*map(str, shards)])) == [("page_2", b"\2"), ("page_0", b"\0"), ("page_1", None)]
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [
+        pytest.param(["{folder}"], id="a folder"),
+        pytest.param(["{folder}/*.tar"], id="a glob"),
+        pytest.param(["{folder}/{{a,b}}.tar"], id="a brace pattern"),
+        pytest.param(["{folder}/a.tar", "{folder}/b.tar"], id="a list"),
+    ],
+)
+def test_shards_are_named_in_many_ways(tmp_path: Path, specs: list[str]) -> None:
+    for name in ("a.tar", "b.tar"):
+        write_shard(tmp_path / name, [])
+    found = find_page_shards([spec.format(folder=tmp_path) for spec in specs])
+    assert found == [str(tmp_path / "a.tar"), str(tmp_path / "b.tar")]
+
+
+def test_urls_stay_as_they_are_but_for_braces() -> None:
+    found = find_page_shards(["pipe:aws s3 cp s3://pages/{00..01}.tar -", "https://example.org/02.tar"])
+    assert found == [
+        "pipe:aws s3 cp s3://pages/00.tar -",
+        "pipe:aws s3 cp s3://pages/01.tar -",
+        "https://example.org/02.tar",
+    ]
+    verify(found)  # has nothing to hold them against
+
+
+def test_a_list_of_which_one_names_nothing_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", [])
+    with pytest.raises(UsageError, match="nowhere: no shard"):
+        find_page_shards([str(tmp_path / "a.tar"), "nowhere"])
 
 
 def test_texts_of_labels_are_nfc() -> None:
@@ -111,7 +151,7 @@ def a_folder(path: Path) -> None:
         (empty, "no page"),
         (no_bytes, "damaged shard"),
         (no_tar, "damaged shard"),
-        (cut, "damaged shard"),
+        (cut, "damaged"),
         (a_folder, "damaged shard"),
     ],
 )
@@ -119,7 +159,7 @@ def test_a_bad_shard_is_one_clear_line(tmp_path: Path, spoil: object, reason: st
     assert callable(spoil)
     spoil(tmp_path / "a.tar")
     with pytest.raises(DataError, match=reason) as caught:
-        read_labels([tmp_path / "a.tar"])
+        read_labels([str(tmp_path / "a.tar")])
     assert str(tmp_path / "a.tar") in str(caught.value)
     assert "\n" not in str(caught.value)
 

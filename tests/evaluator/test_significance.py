@@ -8,6 +8,7 @@ from evaluator.significance import (
     Interval,
     bootstrap,
     differences,
+    interaction,
     interval,
     intervals,
     p_value,
@@ -103,19 +104,19 @@ def test_swapping_keeps_the_sum_of_both() -> None:
 
 def test_a_clear_difference_and_none() -> None:
     weak, strong = pages((RIGHT, 20), (WRONG, 20)), pages((RIGHT, 30), (WRONG, 10))
-    found = differences(weak, strong, seed=1)["recognition.accuracy"]
+    found = differences([(weak, strong)], seed=1)["recognition.accuracy"]
     assert found.difference == 0.25
     assert found.interval is not None and found.interval.low > 0.1
     # 10 pages differ, all in one direction: 2 of the 1,024 ways to swap them are as extreme.
     assert found.p_value == pytest.approx(2 / 1024, abs=0.001)
-    same = differences(weak, weak, seed=1)["recognition.accuracy"]
+    same = differences([(weak, weak)], seed=1)["recognition.accuracy"]
     assert (same.difference, same.interval, same.p_value) == (0.0, Interval(0.0, 0.0), 1.0)
 
 
 def test_pages_are_paired() -> None:
     """Pages differ much more than systems do; only with the same pages on both sides does the difference show."""
     weak, strong = pages((RIGHT, 1), (WRONG, 200), (MISSED, 200)), pages((RIGHT, 12), (WRONG, 189), (MISSED, 200))
-    found = differences(weak, strong, seed=1)["end_to_end.f1"]
+    found = differences([(weak, strong)], seed=1)["end_to_end.f1"]
     alone = intervals(weak, seed=1)["end_to_end.f1"], intervals(strong, seed=1)["end_to_end.f1"]
     assert found.interval is not None and alone[0] is not None and alone[1] is not None
     assert found.p_value is not None and found.p_value < 0.01
@@ -123,7 +124,7 @@ def test_pages_are_paired() -> None:
 
 
 def test_a_figure_over_nothing_has_no_difference() -> None:
-    found = differences(pages((MISSED, 3)), pages((RIGHT, 3)), seed=1)["recognition.accuracy"]
+    found = differences([(pages((MISSED, 3)), pages((RIGHT, 3)))], seed=1)["recognition.accuracy"]
     assert (found.difference, found.interval, found.p_value) == (None, None, None)
 
 
@@ -132,5 +133,23 @@ def test_no_page_at_all() -> None:
 
 
 def test_other_numbers_of_pages_cannot_be_paired() -> None:
-    with pytest.raises(ValueError, match="3 and 2 pages"):
-        differences(pages((RIGHT, 3)), pages((RIGHT, 2)), seed=1)
+    with pytest.raises(ValueError, match="2 and 3 pages"):
+        differences([(pages((RIGHT, 3)), pages((RIGHT, 2)))], seed=1)
+
+
+def test_the_mean_of_several_pairs_is_swapped_on_whole_pages() -> None:
+    """Two pairs that are the same say no more than one does."""
+    weak, strong = pages((RIGHT, 20), (WRONG, 20)), pages((RIGHT, 30), (WRONG, 10))
+    assert differences([(weak, strong)] * 2, seed=1) == differences([(weak, strong)], seed=1)
+    half = differences([(weak, strong), (weak, weak)], seed=1)["recognition.accuracy"]
+    assert half.difference == 0.125
+    assert half.p_value == pytest.approx(2 / 1024, abs=0.001)
+
+
+def test_an_interaction_is_a_difference_of_differences() -> None:
+    weak, strong = pages((RIGHT, 20), (WRONG, 20)), pages((RIGHT, 30), (WRONG, 10))
+    found = interaction((weak, weak), (weak, strong), seed=1)["recognition.accuracy"]
+    alone = differences([(weak, strong)], seed=1)["recognition.accuracy"]
+    assert (found.difference, found.interval, found.p_value) == (0.25, alone.interval, None)
+    none = interaction((weak, strong), (weak, strong), seed=1)["recognition.accuracy"]
+    assert (none.difference, none.interval) == (0.0, Interval(0.0, 0.0))

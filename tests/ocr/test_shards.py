@@ -7,7 +7,8 @@ import pytest
 import webdataset as wds
 
 from ocr.errors import DataError, UsageError
-from ocr.shards import MANIFEST_NAME, Manifest, find_shards, write_manifest, write_shard
+from ocr.index import index_path
+from ocr.shards import MANIFEST_NAME, Manifest, find_shards, verify_shard, write_manifest, write_shard
 
 SAMPLES = [(f"page_{index}", {"jpg": bytes([index]) * 700, "txt": f"하며, {index}".encode()}) for index in range(5)]
 
@@ -107,3 +108,30 @@ def test_damage_that_tar_would_not_notice_is_named(tmp_path: Path, damage: objec
     damage(folder)  # type: ignore[operator]
     with pytest.raises(DataError, match=message):
         find_shards(str(folder))
+
+
+def flip(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(600)
+        file.write(b"\xff")
+
+
+@pytest.mark.parametrize("beside", ["manifest and index", "manifest", "index"])
+def test_a_flipped_byte_is_seen_with_whatever_lies_beside_a_shard(tmp_path: Path, beside: str) -> None:
+    shard = make_folder(tmp_path) / "000001.tar"
+    if "manifest" not in beside:
+        (tmp_path / MANIFEST_NAME).unlink()
+    if "index" not in beside:
+        index_path(shard).unlink()
+    verify_shard(shard)
+    flip(shard)
+    with pytest.raises(DataError, match=f"{shard}: changed since it was written; `python -m shard_builder.verify"):
+        verify_shard(shard)
+
+
+def test_a_tar_with_nothing_beside_it_is_left_to_its_reader(tmp_path: Path) -> None:
+    shard = make_folder(tmp_path) / "000001.tar"
+    (tmp_path / MANIFEST_NAME).unlink()
+    index_path(shard).unlink()
+    flip(shard)
+    verify_shard(shard)
