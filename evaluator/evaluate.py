@@ -70,6 +70,7 @@ def evaluate(
     eval_set = [eval_set] if isinstance(eval_set, str) else list(eval_set)
     with joined(cuda) as process:
         check_folder(out)
+        check_folder(cache, "--cache")
         shards = find_page_shards(eval_set)
         with clock.timed("verification"):
             verify(process.share(shards))

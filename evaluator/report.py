@@ -175,13 +175,13 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[msgspec.Struct])
         text.detach()
 
 
-def check_folder(out: Path) -> None:
-    """Raise UsageError where a report could not be written in the end."""
-    nearest = next(path for path in (out, *out.absolute().parents) if path.exists())
+def check_folder(folder: Path, option: str = "--out") -> None:
+    """Raise UsageError where nothing could be written to a folder in the end; `option` is what names it."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
-        raise UsageError(f"{nearest}: is a file, so no report can be written to {out}; choose another --out")
+        raise UsageError(f"{nearest}: is a file, so nothing can be written to {folder}; choose another {option}")
     if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{nearest}: not writable; choose another --out")
+        raise UsageError(f"{nearest}: not writable; choose another {option}")
 
 
 def plain(value: object) -> object:

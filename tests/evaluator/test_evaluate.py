@@ -369,6 +369,7 @@ def test_the_command(shards: Path, easyocr_dir: Path, tmp_path: Path) -> None:
         pytest.param(["--finetuned", "--name", "better"], 2, "better.pth: missing; run", id="no such export"),
         pytest.param(["--out", "{shards}/000000.tar"], 2, "is a file", id="a report where a file is"),
         pytest.param(["--out", "{shards}/000000.tar/report"], 2, "is a file", id="a report below a file"),
+        pytest.param(["--cache", "{tmp}/no_tar.tar"], 2, "choose another --cache", id="a cache where a file is"),
         pytest.param(["--eval_set", "{tmp}/no_label.tar"], 1, "page_7: has no label", id="a page without label"),
         pytest.param(["--eval_set", "{tmp}/damaged.tar"], 1, "page_7: damaged label", id="a damaged label"),
         pytest.param(["--eval_set", "{tmp}/no_tar.tar"], 1, "damaged shard", id="not a tar"),

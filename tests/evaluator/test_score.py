@@ -373,7 +373,7 @@ def test_scores_that_could_not_be_written_are_refused_first(tmp_path: Path, caps
     assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path)) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}: is a folder; name a file\n"
     assert run_score(tmp_path, "not read", "not read", "--out", str(tmp_path / "R.jsonl" / "scores.json")) == 2
-    assert "R.jsonl: is a file, so no report can be written" in capsys.readouterr().err
+    assert "R.jsonl: is a file, so nothing can be written" in capsys.readouterr().err
     assert run_score(tmp_path, lines(GOOD), lines(GOOD), "--out", str(tmp_path / "new" / "folder" / "scores.json")) == 0
     assert capsys.readouterr().out == f"Scores of 1 pages: {tmp_path}/new/folder/scores.json\n"
 
