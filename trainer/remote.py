@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
+
 from ocr.cache import Cache, RemoteShard
 from ocr.errors import DataError
 from ocr.index import BLOCK
@@ -49,7 +51,8 @@ class RemoteShards:
 
     def __init__(self, plans: Sequence[Plan], num_readers: int, cache: Cache | None) -> None:
         self.plans, self.cache = plans, cache
-        self.group_bytes = max(GROUP_BYTES // num_readers, LEAST_BYTES)
+        epoch_bytes = sum(int(plan.patch_bytes.sum(dtype=np.int64)) + BLOCK * plan.num_samples for plan in plans)
+        self.group_bytes = min(max(GROUP_BYTES // num_readers, LEAST_BYTES), epoch_bytes)
         self.shard_of: dict[Place, RemoteShard] = {
             url: RemoteShard(url, sha256, num_bytes)
             for plan in plans
