@@ -88,7 +88,8 @@ def test_a_run_can_be_watched(config: Config, tmp_path: Path) -> None:
     )
     assert [event.step for event in board.Scalars("cer")] == [2, 4]
     assert board.Tags()["images"] == ["worst words"]
-    assert cv2.imread(str(folder / "curves.png")).shape == (900, 1000, 3)
+    curves = cv2.imread(str(folder / "curves.png"))
+    assert curves is not None and curves.shape == (900, 1000, 3)
 
 
 def test_the_same_seed_gives_the_same_weights(config: Config, tmp_path: Path) -> None:
