@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -60,7 +61,7 @@ class Craft(msgspec.Struct, frozen=True, eq=False):
 class Network(torch.nn.Module):
     """CRAFT for inference: VGG-16 down to 1/16 of the page, and a U-net's way up to half of it."""
 
-    def __init__(self, craft: torch.nn.Module) -> None:
+    def __init__(self, craft: CRAFT) -> None:
         super().__init__()
         vgg = craft.basenet
         self.start = folded(vgg.slice1)
@@ -86,7 +87,7 @@ class Network(torch.nn.Module):
 
 def folded(layers: Iterable[torch.nn.Module]) -> torch.nn.Sequential:
     """The layers, with each batch normalization made part of the convolution before it."""
-    kept: list[torch.nn.Module] = []
+    kept: list[Any] = []
     for layer in layers:
         if isinstance(layer, torch.nn.BatchNorm2d):
             kept[-1] = fuse_conv_bn_eval(kept[-1], layer)
@@ -118,7 +119,8 @@ def in_strips(
 def load_craft(easyocr_dir: Path, device: str) -> Craft:
     """CRAFT on "cpu" or "cuda", with EasyOCR's weights; see `ocr.weights.find_weights` for where they come from.
 
-    On a GPU it computes in bfloat16: float32's range, and maps that are off by less than 0.01.
+    On a GPU it computes in bfloat16: float32's range, and maps that are off by 0.0002 on average and by 0.02 at
+    most (measured on a CPU).
     """
     path = find_weights(DETECTOR, easyocr_dir)
     with torch.device("meta"):  # EasyOCR would fill 140 million weights, most of them VGG's classifier, at random
@@ -126,7 +128,7 @@ def load_craft(easyocr_dir: Path, device: str) -> Craft:
     craft.load_state_dict(copyStateDict(torch.load(path, map_location="cpu", weights_only=True)), assign=True)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     network = Network(craft.eval()).eval().requires_grad_(False)
-    network = network.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last).to(device, dtype)
     return Craft(network, device, dtype, STRIP_ROWS if device == "cpu" else 1 << 30)
 
 

@@ -33,7 +33,9 @@ def seals_of(colored: np.ndarray, height: float) -> np.ndarray:
     boxes_P4 = regions(cv2.dilate(colored, np.ones((3, 3), np.uint8)), smallest=9)
     width, tall = boxes_P4[:, 2] - boxes_P4[:, 0], boxes_P4[:, 3] - boxes_P4[:, 1]
     shorter, longer = np.minimum(width, tall), np.maximum(width, tall)
-    return boxes_P4[(shorter > SEAL[0] * height) & (longer < SEAL[1] * height) & (shorter > SQUARE * longer)]
+    return np.asarray(
+        boxes_P4[(shorter > SEAL[0] * height) & (longer < SEAL[1] * height) & (shorter > SQUARE * longer)]
+    )
 
 
 def regions(mask: np.ndarray, smallest: int) -> np.ndarray:
@@ -41,4 +43,4 @@ def regions(mask: np.ndarray, smallest: int) -> np.ndarray:
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     left, top, width, height, area = stats[1:].T.astype(float)
     boxes_P4 = np.stack([left, top, left + width, top + height], axis=1)
-    return boxes_P4[area >= smallest]
+    return np.asarray(boxes_P4[area >= smallest])

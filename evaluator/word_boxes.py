@@ -99,7 +99,7 @@ def hills(text_HW: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray
     num_labels, labels_HW, stats, _ = cv2.connectedComponentsWithStats(above_HW, connectivity=4)
     ys, xs = np.nonzero(labels_HW)
     peaks = np.zeros(num_labels, np.float32)
-    np.maximum.at(peaks, labels_HW[ys, xs], text_HW[ys, xs])
+    np.maximum.at(peaks, labels_HW[ys, xs].astype(int), text_HW[ys, xs])
     left, top, width, height, _ = stats[1:].T.astype(float)
     return np.stack([left, top, left + width, top + height], axis=1), peaks[1:], labels_HW
 
@@ -118,7 +118,7 @@ def lines_of(boxes_N4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lines_N, np.where(own_N > TALLER * usual_N, own_N, usual_N)
 
 
-def joined(number: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+def joined(number: int, pairs: Iterable[list[int]]) -> np.ndarray:
     """The group of each of `number` things, int (number,), when the things of each pair are of one group."""
     groups = list(range(number))
 
@@ -138,7 +138,9 @@ def find_pieces(maps: Maps, rgb: np.ndarray, characters: Characters, thresholds:
     usual = float(np.median(heights_N))
     ink_P4, seals_S4 = pieces_of_ink(rgb, usual)
     # Looked up on the maps' grid, which has a tenth of the pixels of a page of 300 dpi.
-    rows, columns = ((ink_P4[:, [1, 0]] + ink_P4[:, [3, 2]]) / 2 / maps.scale).astype(int).T
+    middles_P2 = (ink_P4[:, [1, 0]] + ink_P4[:, [3, 2]]) / 2 / maps.scale
+    # EasyOCR rounds a canvas down: a page's last pixels may lie beyond it.
+    rows, columns = np.minimum(middles_P2.astype(int), np.array(maps.text_HW.shape) - 1).T
     near = painted(boxes_N4, heights_N * REACH, heights_N * REACH, maps)
     beside = painted(boxes_N4, heights_N * MARK_REACH, heights_N * MARK_BAND, maps)
     owner_P, neighbor_P = near[rows, columns], beside[rows, columns]
@@ -212,6 +214,8 @@ def find_words(pieces: Pieces, thresholds: Thresholds) -> list[np.ndarray]:
         heights = pieces.heights_M[numbers]
         lines.append(numbers)
         gaps.append((left[1:] - right[:-1]) / np.maximum(heights[1:], heights[:-1]))
+    if not lines:  # the only hills were in a seal
+        return []
     gap = gap_between_words(np.concatenate(gaps), thresholds.gap)
     cut = [np.split(line, np.flatnonzero(own > gap) + 1) for line, own in zip(lines, gaps, strict=True)]
     return [word for words in cut for word in words if pieces.peaks_M[word].max() >= thresholds.lone]

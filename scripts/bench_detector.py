@@ -63,7 +63,7 @@ def main() -> None:
 
 def drawn_page(scale: float) -> np.ndarray:
     jpg, _ = make_page(plan_split(0, "Validation", 1)[0], scale, system_fonts=False)
-    return np.asarray(cv2.cvtColor(cv2.imdecode(np.frombuffer(jpg, np.uint8), 1), cv2.COLOR_BGR2RGB))
+    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(jpg, np.uint8), 1)), cv2.COLOR_BGR2RGB))
 
 
 def reader_detect(folder: Path, canvas: int) -> Detect:
@@ -80,7 +80,8 @@ def reader_detect(folder: Path, canvas: int) -> Detect:
         upright, _ = reader.detect(page, reformat=False, **{**READTEXT, "canvas_size": canvas})
         height, width = page.shape[:2]
         boxes = np.array(upright[0], dtype=int).reshape(-1, 4)[:, [0, 2, 1, 3]]
-        return np.asarray(np.clip(boxes, 0, [width, height, width, height])).tolist()
+        clipped: list[list[int]] = np.clip(boxes, 0, [width, height, width, height]).tolist()
+        return clipped
 
     return detect
 

@@ -38,10 +38,10 @@ def theirs(easyocr_dir: Path) -> easyocr.Reader:
 def drawn(*lines: str, tilted: str = "") -> np.ndarray:
     """RGB, 520 x 360 pixels."""
     jpg, _ = draw_page("page", list(lines), tilted)
-    return np.asarray(cv2.cvtColor(cv2.imdecode(np.frombuffer(jpg, np.uint8), 1), cv2.COLOR_BGR2RGB))
+    return np.asarray(cv2.cvtColor(np.asarray(cv2.imdecode(np.frombuffer(jpg, np.uint8), 1)), cv2.COLOR_BGR2RGB))
 
 
-WORDS = drawn("Hello World 2024", "No. 42-7 Seoul", "a - b, c.", tilted="Tilted")
+WORDS = drawn("Hello World 2024", "No. 42-7 Seoul", "a - b, c.", tilted="Tilted")[:, :448]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_the_maps_are_easyocrs(theirs: easyocr.Reader, maps: Maps) -> None:
     assert text_HW.max() > 0.7 and link_HW.max() > 0.4
     assert np.abs(maps.text_HW - text_HW).max() < 1e-4
     assert np.abs(maps.link_HW - link_HW).max() < 1e-4
-    assert (maps.scale, maps.width, maps.height) == (2 / ratio, 520, 360)
+    assert (maps.scale, maps.width, maps.height) == (2 / ratio, 448, 360)
     assert maps.text_HW.dtype == maps.link_HW.dtype == np.float32
 
 
@@ -135,6 +135,6 @@ def test_the_boxes_are_those_of_detect(
     (maps,) = maps_of(craft, [page], int(settings["canvas_size"]), settings["mag_ratio"])
     found = easyocr_boxes(maps, settings)
     wanted = np.array(upright[0], dtype=int).reshape(-1, 4)[:, [0, 2, 1, 3]]
-    assert found.boxes_N4.tolist() == np.clip(wanted, 0, [520, 360, 520, 360]).tolist()
+    assert found.boxes_N4.tolist() == np.clip(wanted, 0, [448, 360, 448, 360]).tolist()
     assert found.quads_M42.tolist() == np.array(tilted[0], np.float32).reshape(-1, 4, 2).tolist()
     assert bool(len(found.boxes_N4) and len(found.quads_M42)) == (page is WORDS)

@@ -88,6 +88,10 @@ def test_a_seal_is_no_ink() -> None:
     assert len(match(iou(np.array(SEALED, float), found.astype(float)))) == len(found) == len(SEALED)
 
 
+def test_a_page_with_nothing_but_a_seal_is_empty() -> None:
+    assert len(word_boxes(*page_of([], row(178, y=88), seal=True)).boxes_N4) == 0
+
+
 def test_low_hills_alone_are_no_word() -> None:
     maps, rgb = page_of(WORD, WORD)
     low = msgspec.structs.replace(maps, text_HW=maps.text_HW * 0.6)
