@@ -88,5 +88,5 @@ def test_tall_words_are_read_in_the_way_with_the_fewest_edits(easyocr_dir: Path,
     words = tuple(Word(box, word.text) for box, word in zip(boxes, label.words, strict=True))
     page = Page("turned", label.category, height, width, words)
     encoded = cv2.imencode(".jpg", turned)[1].tobytes()
-    recognizer = load_finetuned("finetuned", easyocr_dir, "cpu")
+    recognizer = load_finetuned("finetuned", easyocr_dir, "cpu").recognizer
     assert tune.choose_way([tune.TunedPage(encoded, page, pages[0].maps)], recognizer) == "turn"
