@@ -1,10 +1,10 @@
 """Shards -> batches, as a WebDataset pipeline.
 
-    1. indexed_samples (source.py)     bytes of a patch, its text, and the batch it is planned for; from disk, or from
-                                       a server ahead of the batches (remote.py)
+    1. indexed_batches (source.py)     ReadBatch  the samples of a planned batch, still bytes; from disk, or from a
+                                       server ahead of the batches (remote.py)
        or tars.py's stages             the same from plain tars, where shards have no index
-    2. wds.map(to_example)             Example    patch uint8 (H, w), augmented where the config says so, text, classes
-    3. to_batches                      Batch      patches uint8 (B, H, W), targets int64 (B, L)
+    2. to_batches                      Batch      patches uint8 (B, H, W), augmented where the config says so, targets
+                                       int64 (B, L)
 
 With indexes everything is decided before a shard is opened (plan.py, order.py), and every reader computes its own part
 of it: the batches of a run depend on nothing but the shards, the config and the seed.
@@ -19,7 +19,6 @@ import tarfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,10 +43,12 @@ from trainer.shards import Shards, orders_of
 from trainer.signals import leave_stopping_to_the_run
 from trainer.source import (
     BAD,
+    EncodedSample,
     OpenShards,
     PlannedBatch,
+    ReadBatch,
     Reader,
-    indexed_samples,
+    indexed_batches,
     name_bad,
     this_reader,
     training_plan,
@@ -70,26 +71,10 @@ START_METHOD = "fork" if sys.platform == "linux" else None
 WIDTH_BUCKETS = [WIDTH_STEP * math.ceil(16 * 2 ** (third / 3)) for third in range(25)]
 """64, 84, 104, 128, … 16,384: the widths of batches for a compiled network, which is compiled anew for each."""
 
-NO_PIXEL = np.zeros((0, 0), np.uint8)
 NO_PATCHES = torch.zeros(0, dtype=torch.uint8)
 
 Planned = Callable[[Reader], Iterator[PlannedBatch]]
 """A reader's batches; computed in the loader worker that reads them."""
-
-
-class Example(NamedTuple):
-    """One sample as the network will see it, but for the padding.
-
-    `classes` is what it is trained on; empty for a sample that is refused, which only validation looks at. `patch` has
-    no pixel where the sample is damaged.
-    """
-
-    key: str
-    shard: str
-    text: str
-    patch: np.ndarray
-    classes: list[int]
-    batch: PlannedBatch
 
 
 class Batch(NamedTuple):
@@ -140,7 +125,9 @@ def training_batches(
         planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
         if config.augment and config.PAD:
             planned = partial(widened, planned, config)
-        stages = [partial(planned_samples, planned, shards.plans, process, config, cache_of(config, shards.plans))]
+        stages: list[Any] = [
+            partial(read_batches, planned, shards.plans, process, config, cache_of(config, shards.plans))
+        ]
     else:
         start = cursors[0].batch if cursors else 0
         seed = f"{config.seed} {start}"  # a resumed run draws other batches instead of the first ones again
@@ -165,7 +152,7 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
     if shards.plans:
         (plan,) = shards.plans
         planned = partial(validation_plan, plan, config.batch_size)
-        stages = [partial(planned_samples, planned, [plan], process, config, cache_of(config, [plan]))]
+        stages: list[Any] = [partial(read_batches, planned, [plan], process, config, cache_of(config, [plan]))]
     else:
         stages = [
             partial(all_shards, shards.urls),
@@ -177,16 +164,16 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
-def planned_samples(
+def read_batches(
     planned: Planned, plans: Sequence[Plan], process: Process, config: Config, cache: Cache | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[ReadBatch]:
     """The first stage: what to read is computed here, in the loader worker that reads it."""
     reader, count_bad = this_reader(process), config.on_bad_sample == "count"
     batches = planned(reader)
     if not are_remote(plans):
-        return indexed_samples(batches, plans, OpenShards().read, count_bad)
+        return indexed_batches(batches, plans, OpenShards().read, count_bad)
     shards = RemoteShards(plans, reader.num_ranks * reader.num_workers, cache)
-    return indexed_samples(shards.ahead(batches), plans, shards.read, count_bad)
+    return indexed_batches(shards.ahead(batches), plans, shards.read, count_bad)
 
 
 def are_remote(plans: Sequence[Plan]) -> bool:
@@ -208,8 +195,7 @@ def loaded(
     slots = Slots(workers) if workers and START_METHOD else None
     pipeline = wds.DataPipeline(
         *stages,
-        wds.map(partial(to_example, recipe=recipe, augmentation=augmentation)),
-        partial(to_batches, recipe=recipe),
+        partial(to_batches, recipe=recipe, augmentation=augmentation),
         *([partial(placed, slots=slots)] if slots else []),
         carry_errors,
     )
@@ -262,26 +248,24 @@ def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) ->
         yield batch
 
 
-def to_example(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation | None) -> Example:
-    text = recipe.text(sample["text"])
-    classes = recipe.charset.encode(recipe.target(text)) if sample["trained"] else []
-    patch = NO_PIXEL if sample["bad"] else fitted_patch(sample, recipe, augmentation)
-    return Example(sample["__key__"], str(sample["__url__"]), text, patch, classes, sample["batch"])
-
-
-def fitted_patch(sample: dict[str, Any], recipe: Recipe, augmentation: Augmentation | None) -> np.ndarray:
-    config, width = recipe.config, sample["batch"].width
-    decoded = decode_patch(sample["patch"], config.rgb)
+def fitted_patch(
+    sample: EncodedSample, width: int, recipe: Recipe, augmentation: Augmentation | None
+) -> np.ndarray | None:
+    """A sample's patch at img_height, no wider than `width`; None where it is damaged, which is said on stderr."""
+    if sample.patch is None:
+        return None
+    config = recipe.config
+    decoded = decode_patch(sample.patch, config.rgb)
     if decoded is not None:
         if augmentation:
-            varied = augment(decoded, augmentation, config.seed, number_of(sample["__key__"]), sample["epoch"])
+            varied = augment(decoded, augmentation, config.seed, number_of(sample.key), sample.epoch)
             if (fitted := recipe.patch(varied)).shape[1] <= width:
                 return fitted  # another box may, though seldom, make a tall patch wider than its batch
         if (fitted := recipe.patch(decoded)).shape[1] <= width:
             return fitted
     fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
-    name_bad(sample["__url__"], sample["__key__"], fault, config.on_bad_sample == "count")
-    return NO_PIXEL
+    name_bad(sample.shard, sample.key, fault, config.on_bad_sample == "count")
+    return None
 
 
 def widened(
@@ -300,47 +284,51 @@ def widened(
         yield batch._replace(width=room + extra)
 
 
-def in_bucket(sample: dict[str, Any]) -> dict[str, Any]:
-    batch = sample["batch"]
-    width = WIDTH_BUCKETS[bisect_left(WIDTH_BUCKETS, batch.width)]
-    return sample | {"batch": batch._replace(width=width)}
+def in_bucket(read: ReadBatch) -> ReadBatch:
+    planned, samples = read
+    return planned._replace(width=WIDTH_BUCKETS[bisect_left(WIDTH_BUCKETS, planned.width)]), samples
 
 
-def decode_patch(encoded: bytes, rgb: bool) -> np.ndarray | None:
+def decode_patch(encoded: bytes | memoryview, rgb: bool) -> np.ndarray | None:
     """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
     flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
     patch = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
     return patch[:, :, ::-1] if rgb and patch is not None else patch
 
 
-def to_batches(examples: Iterable[Example], recipe: Recipe) -> Iterator[Batch]:
+def to_batches(batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None) -> Iterator[Batch]:
     cv2.setNumThreads(1)  # many readers share the cores
-    examples = iter(examples)
-    for first in examples:
-        yield to_batch(first.batch, chain([first], islice(examples, first.batch.size - 1)), recipe.config)
+    for planned, samples in batches:
+        yield to_batch(planned, samples, recipe, augmentation)
 
 
-def to_batch(planned: PlannedBatch, members: Iterable[Example], config: Config) -> Batch:
+def to_batch(
+    planned: PlannedBatch, samples: Sequence[EncodedSample], recipe: Recipe, augmentation: Augmentation | None
+) -> Batch:
     """One array, filled row by row as the patches come, the last column of each repeated.
 
-    Where all members are damaged, one blank row of weight 0 keeps the ranks in step.
+    What is refused, which only validation looks at, has no classes. Where all samples are damaged, one blank row of
+    weight 0 keeps the ranks in step.
     """
+    config = recipe.config
     color = (3,) if config.rgb else ()
     patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
     keys: list[str] = []
     shards: list[str] = []
     texts: list[str] = []
     targets: list[list[int]] = []
-    for key, shard, text, patch, classes, _ in members:
-        if not patch.size:
+    for sample in samples:
+        patch = fitted_patch(sample, planned.width, recipe, augmentation)
+        if patch is None:
             continue
         row, width = patches[len(keys)], patch.shape[1]
         row[:, :width] = patch
         row[:, width:] = patch[:, -1:]
-        keys.append(key)
-        shards.append(shard)
+        text = recipe.text(sample.text)
+        keys.append(sample.key)
+        shards.append(str(sample.shard))
         texts.append(text)
-        targets.append(classes)
+        targets.append(recipe.charset.encode(recipe.target(text)) if sample.trained else [])
     num_bad = planned.size - len(keys)
     if not keys:
         patches[:1] = 255

@@ -11,7 +11,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -119,16 +119,33 @@ ReadSample = Callable[[Place, int, int, int, int], tuple[str, bytes | memoryview
 """(shard, its bytes, where the patch begins, its bytes, its CRC-32) -> (key, patch, what is wrong with it or "")."""
 
 
-def indexed_samples(
-    planned: Iterator[PlannedBatch], plans: Sequence[Plan], read: ReadSample, count_bad: bool
-) -> Iterator[dict[str, Any]]:
-    """The samples of planned batches.
+class EncodedSample(NamedTuple):
+    """A sample as it was read, of a shard's path or URL: `patch` is an image file, None where it is damaged.
 
-    {"__key__", "__url__", "patch": bytes, "text", "trained", "epoch", "batch": PlannedBatch, "bad"}. A sample that
-    cannot be read is a DataError that names shard and key. With `count_bad` it is named on stderr and passed on, `bad`
-    and without a patch.
+    `trained` is False for what only validation reads; `epoch` says which look of it is due.
+    """
+
+    key: str
+    shard: Place | str
+    patch: bytes | memoryview | None
+    text: str
+    trained: bool
+    epoch: int
+
+
+ReadBatch = tuple[PlannedBatch, list[EncodedSample]]
+
+
+def indexed_batches(
+    planned: Iterator[PlannedBatch], plans: Sequence[Plan], read: ReadSample, count_bad: bool
+) -> Iterator[ReadBatch]:
+    """Planned batches with their samples, those of one source behind those of another.
+
+    A sample that cannot be read is a DataError that names shard and key. With `count_bad` it is named on stderr and
+    passed on without a patch.
     """
     for batch in planned:
+        found: list[EncodedSample] = []
         for source, plan in enumerate(plans):
             epoch = batch.cursors[source].epoch if batch.cursors else 0
             samples = batch.members[batch.members[:, 0] == source, 1]
@@ -138,16 +155,8 @@ def indexed_samples(
                 key, patch, fault = read(path, plan.tar_bytes[shard], *place)
                 if fault:
                     name_bad(path, key, fault, count_bad)
-                yield {
-                    "__key__": key,
-                    "__url__": path,
-                    "patch": patch,
-                    "text": text,
-                    "trained": trained,
-                    "epoch": epoch,
-                    "batch": batch,
-                    "bad": bool(fault),
-                }
+                found.append(EncodedSample(key, path, None if fault else patch, text, trained, epoch))
+        yield batch, found
 
 
 def name_bad(shard: object, key: str, fault: str, count_bad: bool) -> None:

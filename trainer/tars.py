@@ -3,7 +3,7 @@
     1. dealt_shards | all_shards           {"url": path or URL}             which shards this reader reads
     2. ocr.tars.tar_samples                {"__key__", "jpg", "txt", …}     WebDataset's own tar stages
     3. wds.shuffle | every_nth             the same
-    4. training_windows | same_widths      the samples that source.py gives, a batch behind the other
+    4. training_windows | same_widths      batches with their samples, as source.py gives them
 
 A reader is one loader worker of one rank. Training is endless: the shards of epoch 0, 1, 2, … follow one another, each
 epoch permuted by (seed, epoch) before they are dealt to the readers in turn. So no reader starves however few shards
@@ -28,7 +28,7 @@ from trainer.distributed import Process
 from trainer.order import WINDOW_BATCHES, Cursor, rounded_up, share
 from trainer.plan import broken_text, hopeless, readable
 from trainer.recipe import FATES, USED, Recipe
-from trainer.source import PlannedBatch, same_width_batches, this_reader
+from trainer.source import EncodedSample, PlannedBatch, ReadBatch, same_width_batches, this_reader
 
 SHUFFLE_SAMPLES = 5_000  # encoded, 3 to 4 KB each
 HOPELESS_SAMPLES = 50_000  # this many refused in a row, and nothing in the shards fits the config
@@ -62,7 +62,7 @@ def all_shards(urls: Sequence[str]) -> Iterator[dict[str, str]]:
 
 def training_windows(
     samples: Iterable[Sample], recipe: Recipe, process: Process, seed: str, start: int
-) -> Iterator[Sample]:
+) -> Iterator[ReadBatch]:
     """Batches of usable samples of similar width, in random order; the others are counted.
 
     Raises DataError where the shards hold next to nothing that the config can use, instead of reading on for ever.
@@ -90,11 +90,11 @@ def training_windows(
             number, batch = next(numbers), now[at : at + size]
             cursors = (Cursor(0, number + 1),)
             planned = PlannedBatch(number, size, NO_MEMBERS, rounded_up(batch[-1][0]), weight, cursors, dict(fates))
-            yield from (as_planned(sample, True, planned) for _, sample in batch)
+            yield planned, [as_planned(sample, True, number) for _, sample in batch]
             fates.clear()
 
 
-def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[Sample]:
+def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[ReadBatch]:
     """Validation batches of samples that the Reader pads to the same width, every sample with a patch and a text."""
     numbers = count()
     for raw in chunks(samples, recipe.config.batch_size * WINDOW_BATCHES):
@@ -107,7 +107,7 @@ def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[Sample]:
             rows = read[batch].tolist()
             fates = Counter(FATES[found[row]] for row in rows) + unread
             planned = PlannedBatch(next(numbers), len(rows), NO_MEMBERS, int(padded[rows[0]]), 1.0, (), dict(fates))
-            yield from (as_planned(raw[row], FATES[found[row]] == USED, planned) for row in rows)
+            yield planned, [as_planned(raw[row], FATES[found[row]] == USED, planned.number) for row in rows]
             unread.clear()
 
 
@@ -133,14 +133,13 @@ def fates_of(samples: Sequence[Sample], index: Index, padded: np.ndarray, recipe
         raise DataError(f"{broken['__url__']}: {broken['__key__']}: its text is no UTF-8; build it again") from error
 
 
-def as_planned(sample: Sample, trained: bool, batch: PlannedBatch) -> Sample:
-    return {
-        "__key__": sample["__key__"],
-        "__url__": sample["__url__"],
-        "patch": next(sample[name] for name in IMAGE_TYPES if name in sample),
-        "text": next(sample[name] for name in TEXT_TYPES if name in sample).decode(),
-        "trained": trained,
-        "epoch": batch.number,  # a stream has none; a sample is to look different when it comes again
-        "batch": batch,
-        "bad": False,
-    }
+def as_planned(sample: Sample, trained: bool, number: int) -> EncodedSample:
+    """A sample of batch `number`: a stream has no epochs, and a sample is to look different when it comes again."""
+    return EncodedSample(
+        key=sample["__key__"],
+        shard=sample["__url__"],
+        patch=next(sample[name] for name in IMAGE_TYPES if name in sample),
+        text=next(sample[name] for name in TEXT_TYPES if name in sample).decode(),
+        trained=trained,
+        epoch=number,
+    )
