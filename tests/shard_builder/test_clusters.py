@@ -41,11 +41,12 @@ def dies_at_work(monkeypatch: pytest.MonkeyPatch, name: str, node: Node) -> list
         with make(workers) as run_jobs:
 
             def run_and_kill(function: Callable[[Any], Any], specs: Iterable[Any]) -> Iterator[Any]:
-                if function is not run_job:
-                    yield from run_jobs(function, specs)
+                calls = list(specs)  # (function, spec), as the traffic's meter hands them on
+                if calls[0][0] is not run_job:
+                    yield from run_jobs(function, calls)
                     return
                 node.freeze()
-                for number, result in enumerate(run_jobs(function, specs)):
+                for number, result in enumerate(run_jobs(function, calls)):
                     if number == 0:
                         node.kill()
                         happened.append("killed")
