@@ -66,7 +66,8 @@ from trainer.tars import (
 # Workers are forked: they share the plan's arrays, and the first batch comes after 0.3 s, each validation again; with
 # spawn after 8 s, with forkserver after 6.5 s and then 0.2 s (two busy cores). A fork takes none of this process's
 # threads along, and a worker leaves alone what their locks could block: no GPU, no OpenMP (torch gives a worker one
-# thread), OpenCV on one thread, and every descriptor is opened by the worker that reads it.
+# thread), and every descriptor is opened by the worker that reads it. OpenCV's threads are put down before the fork:
+# a worker that did it would wait for ever for those it does not have.
 START_METHOD = "fork" if sys.platform == "linux" else None
 WIDTH_BUCKETS = [WIDTH_STEP * math.ceil(16 * 2 ** (third / 3)) for third in range(25)]
 """64, 84, 104, 128, … 16,384: the widths of batches for a compiled network, which is compiled anew for each."""
@@ -191,6 +192,7 @@ def loaded(
     stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation | None
 ) -> Iterator[Batch]:
     """Run a pipeline in loader workers; an error inside one ends the run with its own line."""
+    cv2.setNumThreads(1)  # many readers share the cores
     workers, pinned = recipe.config.workers, process.device.type == "cuda"
     slots = Slots(workers) if workers and START_METHOD else None
     pipeline = wds.DataPipeline(
@@ -297,7 +299,7 @@ def decode_patch(encoded: bytes | memoryview, rgb: bool) -> np.ndarray | None:
 
 
 def to_batches(batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None) -> Iterator[Batch]:
-    cv2.setNumThreads(1)  # many readers share the cores
+    cv2.setNumThreads(1)  # in workers that are no forks
     for planned, samples in batches:
         yield to_batch(planned, samples, recipe, augmentation)
 

@@ -82,6 +82,14 @@ def test_ranks_and_workers_read_the_same_pixels_in_the_same_batches(
     assert set(Counter(key for batch in alone for key in batch.keys).values()) <= {2, 3}  # 48 of 21 samples
 
 
+def test_workers_start_in_a_process_that_has_used_opencv(tmp_path: Path, config: Config) -> None:
+    """Its threads are not there in a fork."""
+    cv2.setNumThreads(4)
+    cv2.GaussianBlur(np.zeros((2_000, 2_000), np.uint8), (9, 9), 2)
+    shards = training(number_shards(tmp_path, num_shards=2, samples_per_shard=9), config)
+    assert len(first_batches(shards, changed(config, workers=1), 2)) == 2
+
+
 def test_a_run_goes_on_with_other_workers_where_it_stopped(tmp_path: Path, config: Config) -> None:
     shards = training(number_shards(tmp_path, num_shards=2, samples_per_shard=9), config)
     whole = first_batches(shards, changed(config, workers=1), 14)
