@@ -141,8 +141,8 @@ def unknown_alphabet(weights: Weights, charset: Charset, path: Path) -> str:
 def with_prediction_for(charset: Charset, weights: Weights, fresh: Tensors) -> Tensors:
     """The tensors with a last layer for another alphabet: characters that both know keep their weights to the bit.
 
-    A new character starts as the mean of those of the file. Its logit then says how much a frame looks like a
-    character at all, and is never the greatest: before it has learned anything the network reads what it read before.
+    New ones start as those of a new network. As the mean of the file's they would never be read before they are
+    learned, but they are learned later: in the quickstart a loss of 3.9 instead of 2.9 over the first 100 iterations.
     """
     if weights.character == charset.characters:
         return weights.tensors
@@ -161,10 +161,8 @@ def with_prediction_for(charset: Charset, weights: Weights, fresh: Tensors) -> T
     tensors = dict(weights.tensors)
     for name, axis, new, old_places in parts:
         if name in tensors and name in fresh and same_but(axis, tensors[name], fresh[name]):
-            found = tensors[name].to(fresh[name].dtype)
-            characters = found.narrow(axis, found.shape[axis] - len(weights.character), len(weights.character))
-            mean = characters.mean(axis, keepdim=True).expand_as(fresh[name]).clone()
-            tensors[name] = mean.index_copy_(axis, new, found.index_select(axis, old_places))
+            known = tensors[name].index_select(axis, old_places).to(fresh[name].dtype)
+            tensors[name] = fresh[name].clone().index_copy_(axis, new, known)
     return tensors
 
 
