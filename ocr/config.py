@@ -69,7 +69,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     augment_tone: Fraction = 0.5
     augment_noise: Fraction = 0.4
     augment_jpeg: Fraction = 0.5
-    augment_pad: Fraction = 0.5
     # Training
     workers: Count = 2
     batch_size: PositiveInt = 64

@@ -26,7 +26,7 @@ from ocr.index import read_index, scan_tar
 from ocr.page import decode_image
 from ocr.patch import fit
 from ocr.shards import find_shards
-from trainer.augment import OF_A_SAMPLE, STEPS, Augmentation, augmentation_of, draws
+from trainer.augment import STEPS, Augmentation, augmentation_of, draws
 
 NUM_ROUNDS = 9  # after one that fills caches
 
@@ -94,7 +94,7 @@ def one_round(encoded: Sequence[bytes], strengths: Augmentation) -> dict[str, fl
         clock.lap(None)
         patch = decoded(content)
         clock.lap("decode")
-        rolled = draws(0, number, 0, OF_A_SAMPLE)
+        rolled = draws(0, number, 0)
         clock.lap("draws")
         for (kind, share, distort), (gate, *u) in zip(STEPS, rolled, strict=True):
             if (strength := getattr(strengths, kind)) and gate < share:

@@ -30,7 +30,7 @@ from ocr.errors import run_command
 from ocr.progress import progress
 
 if TYPE_CHECKING:
-    from trainer.data import Batch
+    from trainer.batch import Batch
 
 DISK, REMOTE, COLD, WARM = "disk", "server", "server, empty cache", "server, full cache"
 WAYS = (DISK, REMOTE, COLD, WARM)

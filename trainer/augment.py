@@ -9,12 +9,11 @@
     tone    brightness, contrast, gamma               "
     noise   of the sensor or the paper                "
     jpeg    compression                               in the file
-    pad     more padding than the batch needs         in the Reader's own batches: `extra_padding`
 
-`augment` does all but the last, on the patch as it is in the shard, before it is fitted to the network's height. Each
-kind is met by a share of the patches, and its strength, in [0, 1], says how far it goes; 0 turns it off. What happens
-to a patch is a pure function of (strengths, seed, sample, epoch), the same in any worker and rank, and changing the
-strength of one kind changes nothing that the others draw.
+A patch is varied as it is in the shard, before it is fitted to the network's height. Each kind is met by a share of
+the patches, and its strength, in [0, 1], says how far it goes; 0 turns it off. What happens to a patch is a pure
+function of (strengths, seed, sample, epoch), the same in any worker and rank, and changing the strength of one kind
+changes nothing that the others draw.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ import msgspec
 import numpy as np
 
 from ocr.config import Config
-from ocr.patch import IMG_HEIGHT
 from trainer.distortions import blur, crop, ink, jpeg, noise, rule, shear, stamp, tone
 
 
@@ -43,7 +41,6 @@ class Augmentation(msgspec.Struct, frozen=True):
     tone: float = 0.0
     noise: float = 0.0
     jpeg: float = 0.0
-    pad: float = 0.0
 
 
 Distortion = Callable[[np.ndarray, float, Sequence[float]], np.ndarray]
@@ -62,8 +59,6 @@ STEPS: tuple[tuple[str, float, Distortion], ...] = (
 """(kind, share of the patches that meet it, how)"""
 
 NUM_DRAWS = 8  # a kind: one says whether it happens, seven say how
-OF_A_SAMPLE, OF_A_BATCH = 0, 1  # sample 7 and batch 7 draw different numbers
-MANY_WORDS_SHARE, MANY_WORDS_HEIGHTS = 0.1, 8
 
 
 def augmentation_of(config: Config) -> Augmentation:
@@ -77,13 +72,14 @@ def augment(patch: np.ndarray, strengths: Augmentation, seed: int, sample: int, 
     """A patch, uint8 grey (h, w) or RGB (h, w, 3), as it looks in this epoch; the one given is left as it is.
 
     `sample` is `number_of` its key; the three numbers are below 2**64. The size may change, but
-    fitted to the network's height the result is never wider than `reader_width` of the given patch. It may be
-    narrower: pad it as far as the given one, on whose width it was decided that CTC can write the text.
+    fitted to the network's height the result is never wider than `reader_width` of the given patch, nor than that by
+    more than a tenth. It may be narrower: pad it as far as the given one, on whose width it was decided that CTC can
+    write the text.
     """
     if not any(getattr(strengths, kind) for kind, _, _ in STEPS):
         return patch
     patch = np.ascontiguousarray(patch)
-    for (kind, share, distort), (gate, *u) in zip(STEPS, draws(seed, sample, epoch, OF_A_SAMPLE), strict=True):
+    for (kind, share, distort), (gate, *u) in zip(STEPS, draws(seed, sample, epoch), strict=True):
         if (strength := getattr(strengths, kind)) and gate < share:
             patch = distort(patch, strength, u)
     return patch
@@ -94,23 +90,9 @@ def number_of(key: str) -> int:
     return zlib.crc32(key.encode())
 
 
-def extra_padding(strengths: Augmentation, seed: int, batch: int, epoch: int, img_height: int = IMG_HEIGHT) -> int:
-    """Pixels to pad a training batch wider than it needs, because the Reader does: a whole number of 4-pixel steps.
-
-    Alone a word is padded by 0 to `img_height` - 1 pixels, among others of its page to the widest of them. One number
-    a batch, because one wide sample would widen them all. At strength 1 it is up to `img_height`, and in one batch of
-    ten up to 8 times that.
-    """
-    if not strengths.pad:
-        return 0
-    gate, share, *_ = draws(seed, batch, epoch, OF_A_BATCH)[0]
-    heights = MANY_WORDS_HEIGHTS if gate < MANY_WORDS_SHARE else 1
-    return 4 * round(strengths.pad * share * heights * img_height / 4)
-
-
-def draws(seed: int, number: int, epoch: int, purpose: int) -> list[list[float]]:
-    """NUM_DRAWS numbers in [0, 1) for each of STEPS, by Philox with the key (seed, number)."""
-    return DICE.rolled((seed, number), (0, 0, purpose, epoch))
+def draws(seed: int, sample: int, epoch: int) -> list[list[float]]:
+    """NUM_DRAWS numbers in [0, 1) for each of STEPS, by Philox with the key (seed, sample)."""
+    return DICE.rolled((seed, sample), (0, 0, 0, epoch))
 
 
 class Dice(threading.local):

@@ -3,7 +3,8 @@
     1. indexed_batches (source.py)     ReadBatch  the samples of a planned batch, still bytes; from disk, or from a
                                        server ahead of the batches (remote.py)
        or tars.py's stages             the same from plain tars, where shards have no index
-    2. to_batches                      Batch      patches uint8 (B, H, W), augmented where the config says so, targets
+    2. with_padding (padding.py)       ReadBatch  the same, some batches as wide as the Reader would make them
+    3. to_batches (batch.py)           Batch      patches uint8 (B, H, W), augmented where the config says so, targets
                                        int64 (B, L)
 
 With indexes everything is decided before a shard is opened (plan.py, order.py), and every reader computes its own part
@@ -12,15 +13,13 @@ of it: the batches of a run depend on nothing but the shards, the config and the
 
 from __future__ import annotations
 
-import math
 import random
 import sys
 import tarfile
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,10 +31,12 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.places import Url
 from ocr.tars import tar_samples
-from trainer.augment import Augmentation, augment, augmentation_of, extra_padding, number_of
+from trainer.augment import Augmentation, augmentation_of
+from trainer.batch import NO_PATCHES, Batch, to_batches
 from trainer.distributed import Process
 from trainer.handover import Placed, Slots
-from trainer.order import WIDTH_STEP, Cursor
+from trainer.order import Cursor
+from trainer.padding import with_padding
 from trainer.plan import Plan
 from trainer.recipe import Recipe
 from trainer.remote import RemoteShards
@@ -43,13 +44,11 @@ from trainer.shards import Shards, orders_of
 from trainer.signals import leave_stopping_to_the_run
 from trainer.source import (
     BAD,
-    EncodedSample,
     OpenShards,
     PlannedBatch,
     ReadBatch,
     Reader,
     indexed_batches,
-    name_bad,
     this_reader,
     training_plan,
     validation_plan,
@@ -69,51 +68,8 @@ from trainer.tars import (
 # thread), and every descriptor is opened by the worker that reads it. OpenCV's threads are put down before the fork:
 # a worker that did it would wait for ever for those it does not have.
 START_METHOD = "fork" if sys.platform == "linux" else None
-WIDTH_BUCKETS = [WIDTH_STEP * math.ceil(16 * 2 ** (third / 3)) for third in range(25)]
-"""64, 84, 104, 128, … 16,384: the widths of batches for a compiled network, which is compiled anew for each."""
-
-NO_PATCHES = torch.zeros(0, dtype=torch.uint8)
-
 Planned = Callable[[Reader], Iterator[PlannedBatch]]
 """A reader's batches; computed in the loader worker that reads them."""
-
-
-class Batch(NamedTuple):
-    """What a step takes: patches uint8 (B, H, W[, 3]), targets int64 (B, L) padded with zeros, target_lengths (B,).
-
-    `shards` says where each key is from. The ranks' parts of one batch have one `number`. `weight` is this part's
-    number of samples over an even share's; 0 for a part that is not to be counted. `cursors` say where the sources go
-    on behind the batch. `fates` counts what was met since the last batch and not known from an index: damaged samples,
-    and all of them in plain tars.
-    """
-
-    patches: torch.Tensor
-    targets: torch.Tensor
-    target_lengths: torch.Tensor
-    keys: list[str]
-    shards: list[str]
-    texts: list[str]
-    number: int
-    weight: float
-    cursors: tuple[Cursor, ...]
-    fates: dict[str, int]
-
-    def pinned(self) -> Batch:
-        """The same in memory that a GPU fetches from by itself."""
-        patches, targets, target_lengths = (tensor.pin_memory() for tensor in self[:3])
-        return self._replace(patches=patches, targets=targets, target_lengths=target_lengths)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A batch travels from its loader worker as arrays.
-
-        torch would send every tensor through a shared file of its own: three a batch, 0.5 ms each on either side, and
-        they need a /dev/shm that containers rarely have.
-        """
-        return batch_of_arrays, (*(tensor.numpy() for tensor in self[:3]), *self[3:])
-
-
-def batch_of_arrays(patches: np.ndarray, targets: np.ndarray, target_lengths: np.ndarray, *told: Any) -> Batch:
-    return Batch(torch.from_numpy(patches), torch.from_numpy(targets), torch.from_numpy(target_lengths), *told)
 
 
 def training_batches(
@@ -124,8 +80,6 @@ def training_batches(
     if shards.plans:
         cursors = cursors or [Cursor()] * len(shards.plans)
         planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
-        if config.augment and config.PAD:
-            planned = partial(widened, planned, config)
         stages: list[Any] = [
             partial(read_batches, planned, shards.plans, process, config, cache_of(config, shards.plans))
         ]
@@ -138,8 +92,7 @@ def training_batches(
             wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
             partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
         ]
-    if config.compile:
-        stages.append(wds.map(in_bucket))
+    stages.append(wds.map(partial(with_padding, config=config)))
     batches = loaded(stages, recipe, process, augmentation_of(config) if config.augment else None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
@@ -248,112 +201,6 @@ def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) ->
                 f"{config.max_bad_ratio} allows; build the shards named above again"
             )
         yield batch
-
-
-def fitted_patch(
-    sample: EncodedSample, width: int, recipe: Recipe, augmentation: Augmentation | None
-) -> np.ndarray | None:
-    """A sample's patch at img_height, no wider than `width`; None where it is damaged, which is said on stderr."""
-    if sample.patch is None:
-        return None
-    config = recipe.config
-    decoded = decode_patch(sample.patch, config.rgb)
-    if decoded is not None:
-        if augmentation:
-            varied = augment(decoded, augmentation, config.seed, number_of(sample.key), sample.epoch)
-            if (fitted := recipe.patch(varied)).shape[1] <= width:
-                return fitted  # another box may, though seldom, make a tall patch wider than its batch
-        if (fitted := recipe.patch(decoded)).shape[1] <= width:
-            return fitted
-    fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
-    name_bad(sample.shard, sample.key, fault, config.on_bad_sample == "count")
-    return None
-
-
-def widened(
-    planned: Callable[[Reader], Iterator[PlannedBatch]], config: Config, reader: Reader
-) -> Iterator[PlannedBatch]:
-    """Batches with the room that varied patches take, and with padding as the Reader's own batches have it.
-
-    `augment` makes no patch wider than the Reader pads the one it was given, which is to less than the next whole
-    multiple of the height above its own width.
-    """
-    augmentation = augmentation_of(config)
-    for batch in planned(reader):
-        cursor = batch.cursors[0]
-        room = (batch.width // config.img_height + 1) * config.img_height
-        extra = extra_padding(augmentation, config.seed, cursor.batch, cursor.epoch, config.img_height)
-        yield batch._replace(width=room + extra)
-
-
-def in_bucket(read: ReadBatch) -> ReadBatch:
-    planned, samples = read
-    return planned._replace(width=WIDTH_BUCKETS[bisect_left(WIDTH_BUCKETS, planned.width)]), samples
-
-
-def decode_patch(encoded: bytes | memoryview, rgb: bool) -> np.ndarray | None:
-    """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
-    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
-    patch = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    return patch[:, :, ::-1] if rgb and patch is not None else patch
-
-
-def to_batches(batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None) -> Iterator[Batch]:
-    cv2.setNumThreads(1)  # in workers that are no forks
-    for planned, samples in batches:
-        yield to_batch(planned, samples, recipe, augmentation)
-
-
-def to_batch(
-    planned: PlannedBatch, samples: Sequence[EncodedSample], recipe: Recipe, augmentation: Augmentation | None
-) -> Batch:
-    """One array, filled row by row as the patches come, the last column of each repeated.
-
-    What is refused, which only validation looks at, has no classes. Where all samples are damaged, one blank row of
-    weight 0 keeps the ranks in step.
-    """
-    config = recipe.config
-    color = (3,) if config.rgb else ()
-    patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
-    keys: list[str] = []
-    shards: list[str] = []
-    texts: list[str] = []
-    targets: list[list[int]] = []
-    for sample in samples:
-        patch = fitted_patch(sample, planned.width, recipe, augmentation)
-        if patch is None:
-            continue
-        row, width = patches[len(keys)], patch.shape[1]
-        row[:, :width] = patch
-        row[:, width:] = patch[:, -1:]
-        text = recipe.text(sample.text)
-        keys.append(sample.key)
-        shards.append(str(sample.shard))
-        texts.append(text)
-        targets.append(recipe.charset.encode(recipe.target(text)) if sample.trained else [])
-    num_bad = planned.size - len(keys)
-    if not keys:
-        patches[:1] = 255
-    return Batch(
-        patches=torch.from_numpy(patches[: max(1, len(keys))]),
-        targets=padded(targets or [[]]),
-        target_lengths=torch.from_numpy(np.array([len(classes) for classes in targets or [[]]], np.int64)),
-        keys=keys,
-        shards=shards,
-        texts=texts,
-        number=planned.number,
-        weight=planned.weight * len(keys) / planned.size,
-        cursors=planned.cursors,
-        fates=planned.fates | ({BAD: num_bad} if num_bad and planned.weight else {}),
-    )
-
-
-def padded(targets: Sequence[list[int]]) -> torch.Tensor:
-    """int64 (B, L), rows filled up with zeros; L is at least 1."""
-    array = np.zeros((len(targets), max(1, *map(len, targets))), dtype=np.int64)
-    for row, classes in zip(array, targets, strict=True):
-        row[: len(classes)] = classes
-    return torch.from_numpy(array)
 
 
 def carry_errors(batches: Iterable[Batch]) -> Iterator[Batch | DataError | UsageError]:

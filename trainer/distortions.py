@@ -20,6 +20,7 @@ CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 MIN_SIDE_TO_DRAW_ON = 24  # of smaller patches, a comma or a dash, lines drawn over them would make something else
 SEAL_SIZE = 192
 NOISE_SIGMA = 40
+MOST_WIDENED = 1.1  # what is wider still is squeezed by its batch
 
 
 def ink(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
@@ -132,7 +133,8 @@ def crop(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
     patch in a shard has no surroundings, so what lies outward is made up: the last row or column repeated, or plain
     paper. Neighboring words, which a real box may touch, are not simulated.
 
-    Fitted, the result is never wider than what the Reader pads the given patch to: rows are added where it would be.
+    Fitted, the result is never wider than what the Reader pads the given patch to, nor than the given patch by more
+    than a tenth: rows are added where it would be.
     """
     height, width = patch.shape[:2]
     outward = 0.25 * min(height, width)
@@ -140,7 +142,7 @@ def crop(patch: np.ndarray, strength: float, u: Sequence[float]) -> np.ndarray:
         round((2 * number - 1) * strength * (outward if number > 0.5 else max(margin - 1, 0)))
         for number, margin in zip(u[:4], ink_margins(patch), strict=True)
     )
-    widest = math.ceil(aspect_ratio(height, width))  # in heights, as the Reader counts its padding
+    widest = min(math.ceil(aspect_ratio(height, width)), MOST_WIDENED * width / height)  # in heights
     lacking = math.ceil((width + left + right) / widest) - (height + top + bottom)
     if lacking > 0:
         top, bottom = top + lacking // 2, bottom + lacking - lacking // 2

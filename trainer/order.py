@@ -32,7 +32,7 @@ WINDOW_SAMPLES = 16_384  # a window holds at least so many samples …
 WINDOW_BATCHES = 64  # … and so many batches, and then 5 % of a batch is padding, whatever its size
 WIDTH_STEP = 4  # the network takes one time step every four pixels
 
-SLICES, SAMPLES, BATCHES = range(3)  # what is drawn
+SLICES, SAMPLES, BATCHES, PADDING = range(4)  # what is drawn
 
 
 class Cursor(msgspec.Struct, frozen=True):

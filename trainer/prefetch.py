@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from trainer.data import Batch
+from trainer.batch import Batch
 
 TENSORS = ("patches", "targets", "target_lengths")
 

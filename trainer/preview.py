@@ -26,7 +26,7 @@ from ocr.index import read_index, read_key, scan_tar
 from ocr.page import decode_image
 from ocr.patch import fit, pad_batch, reader_width, stretch
 from ocr.shards import find_shards
-from trainer.augment import OF_A_SAMPLE, STEPS, Augmentation, augment, augmentation_of, draws, extra_padding, number_of
+from trainer.augment import STEPS, Augmentation, augment, augmentation_of, draws, number_of
 
 NUM_EPOCHS = 3
 MAX_CELL_WIDTH = 240
@@ -98,8 +98,7 @@ def columns_of(config: Config) -> list[tuple[str, str]]:
         (kind, f"{strength:g}, on {share:.0%}" if (strength := getattr(strengths, kind)) else "off")
         for kind, share, _ in STEPS
     ]
-    pad = ("pad", f"{strengths.pad:g}, whole batches" if strengths.pad else "off")
-    return [("original", ""), *kinds, pad, *((f"epoch {epoch}", "all, padded") for epoch in range(NUM_EPOCHS))]
+    return [("original", ""), *kinds, *((f"epoch {epoch}", "all, padded") for epoch in range(NUM_EPOCHS))]
 
 
 def shown_strengths(config: Config) -> Augmentation:
@@ -111,16 +110,12 @@ def pictures_of(sample: DrawnSample, config: Config) -> Iterator[np.ndarray]:
     """The pictures of a row, uint8 (img_height, w) or (img_height, w, 3), one for each of `columns_of`."""
     strengths, width = shown_strengths(config), reader_width(sample.patch, config.img_height)
     yield fitted(sample.patch, config)
-    for (kind, _, distort), (_, *u) in zip(
-        STEPS, draws(config.seed, number_of(sample.key), 0, OF_A_SAMPLE), strict=True
-    ):
+    for (kind, _, distort), (_, *u) in zip(STEPS, draws(config.seed, number_of(sample.key), 0), strict=True):
         strength = getattr(strengths, kind)
         yield fitted(distort(sample.patch, strength, u) if strength else sample.patch, config)
-    for augmentation, epochs in ((Augmentation(), range(1)), (strengths, range(NUM_EPOCHS))):
-        for epoch in epochs:
-            patch = augment(sample.patch, augmentation, config.seed, number_of(sample.key), epoch)
-            extra = extra_padding(strengths, config.seed, number_of(sample.key), epoch, config.img_height)
-            yield pad_batch([fitted(patch, config)], width + extra)[0] if config.PAD else fitted(patch, config)
+    for epoch in range(NUM_EPOCHS):
+        patch = fitted(augment(sample.patch, strengths, config.seed, number_of(sample.key), epoch), config)
+        yield pad_batch([patch], width)[0] if config.PAD else patch
 
 
 def fitted(patch: np.ndarray, config: Config) -> np.ndarray:

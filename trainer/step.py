@@ -15,7 +15,7 @@ from ocr.architectures import RecognitionNetwork
 from ocr.config import Config
 from ocr.errors import DataError
 from ocr.patch import to_input
-from trainer.data import Batch
+from trainer.batch import Batch
 from trainer.distributed import Process
 from trainer.optimizer import loss_of, taught
 

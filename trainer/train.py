@@ -17,9 +17,10 @@ from ocr.errors import StoppedError
 from ocr.progress import progress as shown
 from ocr.weight_files import save_weights
 from ocr.weights import default_easyocr_dir
+from trainer.batch import Batch
 from trainer.checkpoint import log_bytes, save_checkpoint, tensors_of, weights_of
 from trainer.curves import draw_curves
-from trainer.data import Batch, training_batches, validation_batches
+from trainer.data import training_batches, validation_batches
 from trainer.distributed import joined, take_statistics
 from trainer.log import append_line, training_block
 from trainer.prefetch import on_device

@@ -17,7 +17,7 @@ from ocr.cer import TextCounts
 from ocr.decoding import read_features
 from ocr.errors import DataError
 from ocr.patch import to_input
-from trainer.data import Batch
+from trainer.batch import Batch
 from trainer.distributed import Process, gathered
 from trainer.optimizer import loss_of, taught
 from trainer.recipe import Recipe

@@ -21,7 +21,7 @@ import torch
 
 from ocr.contact_sheet import Cell, contact_sheet
 from ocr.errors import DataError, UsageError
-from trainer.data import Batch
+from trainer.batch import Batch
 from trainer.distributed import Process, gathered
 from trainer.log import append_line
 from trainer.validate import Misread

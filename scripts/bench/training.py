@@ -20,7 +20,8 @@ from ocr.charset import Charset
 from ocr.config import Config
 from ocr.network import build_model, network_of
 from ocr.patch import to_input
-from trainer.data import Batch, training_batches, validation_batches
+from trainer.batch import Batch
+from trainer.data import training_batches, validation_batches
 from trainer.distributed import Process
 from trainer.optimizer import loss_of, make_optimizer, taught
 from trainer.prefetch import on_device

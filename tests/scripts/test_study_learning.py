@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from study_learning import PARTS, Run, Words, csv_field, measured, recipe_of, table
+from study_learning import PARTS, WORSE_SCAN, Run, Words, csv_field, measured, recipe_of, table
 
 from ocr.weights import find_weights
 from tests.trainer.conftest import drawn
@@ -38,7 +38,7 @@ def test_words_outside_the_alphabet_and_with_commas_are_counted_apart(tmp_path: 
     words = Words([drawn(text) for text in [*texts[:2], "0", "Kim"]], texts)
     groups = measured(find_weights("english_g2", tmp_path), words)
     sizes = {name: counts.num_pairs for name, counts in groups.items()}
-    assert sizes == {"all": 4, "inside korean_g2": 3, "outside it": 1, 'with , or "': 1}
+    assert sizes == {"all": 4, "inside korean_g2": 3, "outside it": 1, 'with , or "': 1, WORSE_SCAN: 4}
     assert groups["outside it"].num_equal == 0
     lines = table([Run("seed", seed, groups) for seed in (1, 2)])
-    assert lines[1].startswith("seed recipe") and lines[-1].split() == ["words", "4", "3", "1", "1"]
+    assert lines[1].startswith("seed recipe") and lines[-1].split() == ["words", "4", "3", "1", "1", "4"]

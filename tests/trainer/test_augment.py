@@ -20,7 +20,7 @@ from ocr.patch import fit, reader_width
 from ocr.recognizer import Recognizer
 from ocr.weights import find_weights
 from tests.trainer.conftest import drawn
-from trainer.augment import STEPS, Augmentation, augment, augmentation_of, draws, extra_padding
+from trainer.augment import STEPS, Augmentation, augment, augmentation_of, draws
 from trainer.distortions import crop, red, tone
 
 DEFAULT = augmentation_of(Config(augment=True))
@@ -36,13 +36,12 @@ def test_a_config_of_the_seeds_form_trains_on_the_patches_as_they_are() -> None:
     patch = drawn("12")
     assert augmentation_of(Config()) == Augmentation()
     assert augment(patch, augmentation_of(Config()), 1, 2, 3) is patch
-    assert extra_padding(augmentation_of(Config()), 1, 2, 3) == 0
 
 
 def test_the_config_names_every_kind_and_nothing_else() -> None:
     keys = {key for key in Config.__struct_fields__ if key.startswith("augment_")}
     assert keys == {f"augment_{kind}" for kind in Augmentation.__struct_fields__}
-    assert [*KINDS, "pad"] == list(Augmentation.__struct_fields__)
+    assert list(Augmentation.__struct_fields__) == KINDS
     assert augmentation_of(load_config(None, ["augment=True", "augment_blur=0"])).blur == 0
 
 
@@ -88,7 +87,7 @@ def test_every_process_and_thread_makes_the_same_of_a_sample() -> None:
 
 def test_seed_sample_and_epoch_each_change_what_happens() -> None:
     patch, numbers = drawn("512"), list(product(range(4), repeat=3))
-    assert len({str(draws(seed, sample, epoch, 0)) for seed, sample, epoch in numbers}) == 64
+    assert len({str(draws(seed, sample, epoch)) for seed, sample, epoch in numbers}) == 64
     made = {augment(patch, FULL, seed, sample, epoch).tobytes() for seed, sample, epoch in numbers}
     assert len(made) > 60  # of 64: one in 30 meets no kind at all
 
@@ -98,7 +97,7 @@ def test_one_kind_changes_nothing_that_the_others_draw() -> None:
     patch, num_samples = drawn("77"), 300
     for row, (kind, share, _) in enumerate(STEPS):
         without = msgspec.structs.replace(FULL, **{kind: 0.0})
-        met = [draws(9, sample, 0, 0)[row][0] < share for sample in range(num_samples)]
+        met = [draws(9, sample, 0)[row][0] < share for sample in range(num_samples)]
         assert abs(np.mean(met) - share) < 0.1
         for sample in [sample for sample in range(num_samples) if not met[sample]][:10]:
             expected = augment(patch, without, 9, sample, 0)
@@ -135,10 +134,13 @@ def test_every_kind_shows_more_the_stronger_it_is(kind: str, distort) -> None:  
 
 
 @pytest.mark.parametrize("shape", [(57, 155), (57, 58), (58, 57), (155, 57), (20, 399), (33, 66)], ids=str)
-def test_a_fitted_patch_is_never_wider_than_what_the_reader_pads_the_original_to(shape: tuple[int, int]) -> None:
+def test_a_fitted_patch_is_never_much_wider_than_the_original_nor_than_its_padding(
+    shape: tuple[int, int],
+) -> None:
     patch = cv2.resize(drawn("405"), shape[::-1])
     for sample in range(200):
-        assert fit(augment(patch, FULL, 0, sample, 0)).shape[1] <= reader_width(patch)
+        width = fit(augment(patch, FULL, 0, sample, 0)).shape[1]
+        assert width <= min(reader_width(patch), 1.1 * fit(patch).shape[1] + 1)
 
 
 def test_another_box_never_cuts_the_ink() -> None:
@@ -167,14 +169,6 @@ def test_red_ink_is_as_light_in_color_as_in_grey() -> None:
     assert red(mask)[0, 0].tolist() == [230, 30, 30]
     luma = red(mask) @ np.array([0.299, 0.587, 0.114])
     assert np.abs(luma - mask).max() < 1
-
-
-def test_padding_is_mostly_what_one_word_gets_and_now_and_then_that_of_a_page() -> None:
-    extra = np.array([extra_padding(FULL, 0, batch, 0) for batch in range(2_000)])
-    assert (extra % 4 == 0).all()
-    assert extra.min() == 0 and extra.max() <= 8 * 64
-    assert 0.85 < (extra <= 64).mean() < 0.95
-    assert max(extra_padding(DEFAULT, 0, batch, 0) for batch in range(500)) <= 4 * 64
 
 
 def test_what_the_default_strengths_make_of_a_number_can_still_be_read(tmp_path: Path) -> None:

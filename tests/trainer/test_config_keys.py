@@ -55,7 +55,6 @@ TESTED_BY = {
         f"augment_{kind}": "trainer/test_augment.py::test_every_kind_shows_more_the_stronger_it_is"
         for kind in "ink rule stamp shear crop blur tone noise jpeg".split()
     },
-    "augment_pad": "trainer/test_augment.py::test_padding_is_mostly_what_one_word_gets_and_now_and_then_that_of_a_page",
     # Training
     "batch_size": "trainer/test_data.py::test_ranks_and_workers_read_the_same_pixels_in_the_same_batches",
     "batch_pixels": "trainer/test_data.py::test_a_budget_of_pixels_bounds_the_batches",

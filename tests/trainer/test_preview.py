@@ -85,7 +85,7 @@ def test_samples_are_drawn_by_the_seed_and_come_from_all_shards(config: Config) 
 
 @pytest.mark.parametrize("rgb", [False, True])
 def test_the_last_columns_are_what_augment_makes_padded_as_the_reader_pads(config: Config, rgb: bool) -> None:
-    config = changed(config, augment=True, augment_pad=0.0, rgb=rgb, input_channel=3 if rgb else 1)
+    config = changed(config, augment=True, rgb=rgb, input_channel=3 if rgb else 1)
     strengths = augmentation_of(config)
     for each in draw_samples(shards_of(config), 5, config):
         pictures = list(pictures_of(each, config))

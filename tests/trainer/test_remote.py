@@ -18,7 +18,8 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.remote import write
 from tests.trainer.conftest import SMALL, changed, number_shards, process, recipe
-from trainer.data import Batch, training_batches, validation_batches
+from trainer.batch import Batch
+from trainer.data import training_batches, validation_batches
 from trainer.order import Cursor
 from trainer.shards import training_shards, validation_shards
 

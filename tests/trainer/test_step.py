@@ -15,9 +15,11 @@ from ocr.config import Config
 from ocr.errors import DataError
 from ocr.network import build_model, network_of
 from tests.trainer.conftest import SMALL, changed, process, recipe
-from trainer.data import WIDTH_BUCKETS, Batch, training_batches, validation_batches
+from trainer.batch import Batch
+from trainer.data import training_batches, validation_batches
 from trainer.distributed import Process
 from trainer.optimizer import freeze, loss_of, make_optimizer
+from trainer.padding import WIDTH_BUCKETS
 from trainer.shards import training_shards, validation_shards
 from trainer.step import forward, knows_bfloat16, learner_of, memory_named, micro_batches, step
 

@@ -15,7 +15,8 @@ from ocr.errors import DataError, UsageError
 from ocr.index import Index, index_path, read_index
 from ocr.shards import Manifest, record_of, write_manifest, write_shard
 from tests.trainer.conftest import changed, drawn, number_shards, process, recipe, sample
-from trainer.data import Batch, training_batches, validation_batches
+from trainer.batch import Batch
+from trainer.data import training_batches, validation_batches
 from trainer.order import Cursor
 from trainer.plan import plan_validation
 from trainer.shards import Shards, training_shards, validation_shards

@@ -1,0 +1,141 @@
+"""A batch that was read -> what a step takes: patches in one array, texts as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from trainer.augment import Augmentation, augment, number_of
+from trainer.order import Cursor
+from trainer.recipe import Recipe
+from trainer.source import BAD, EncodedSample, PlannedBatch, ReadBatch, name_bad
+
+NO_PATCHES = torch.zeros(0, dtype=torch.uint8)
+
+
+class Batch(NamedTuple):
+    """What a step takes: patches uint8 (B, H, W[, 3]), targets int64 (B, L) padded with zeros, target_lengths (B,).
+
+    `shards` says where each key is from. The ranks' parts of one batch have one `number`. `weight` is this part's
+    number of samples over an even share's; 0 for a part that is not to be counted. `cursors` say where the sources go
+    on behind the batch. `fates` counts what was met since the last batch and not known from an index: damaged samples,
+    and all of them in plain tars.
+    """
+
+    patches: torch.Tensor
+    targets: torch.Tensor
+    target_lengths: torch.Tensor
+    keys: list[str]
+    shards: list[str]
+    texts: list[str]
+    number: int
+    weight: float
+    cursors: tuple[Cursor, ...]
+    fates: dict[str, int]
+
+    def pinned(self) -> Batch:
+        """The same in memory that a GPU fetches from by itself."""
+        patches, targets, target_lengths = (tensor.pin_memory() for tensor in self[:3])
+        return self._replace(patches=patches, targets=targets, target_lengths=target_lengths)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A batch travels from its loader worker as arrays.
+
+        torch would send every tensor through a shared file of its own: three a batch, 0.5 ms each on either side, and
+        they need a /dev/shm that containers rarely have.
+        """
+        return batch_of_arrays, (*(tensor.numpy() for tensor in self[:3]), *self[3:])
+
+
+def batch_of_arrays(patches: np.ndarray, targets: np.ndarray, target_lengths: np.ndarray, *told: Any) -> Batch:
+    return Batch(torch.from_numpy(patches), torch.from_numpy(targets), torch.from_numpy(target_lengths), *told)
+
+
+def decode_patch(encoded: bytes | memoryview, rgb: bool) -> np.ndarray | None:
+    """Grey uint8 (h, w), or color (h, w, 3) in RGB order; None for what is no image."""
+    flag = cv2.IMREAD_COLOR if rgb else cv2.IMREAD_GRAYSCALE
+    patch = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    return patch[:, :, ::-1] if rgb and patch is not None else patch
+
+
+def to_batches(batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None) -> Iterator[Batch]:
+    cv2.setNumThreads(1)  # in workers that are no forks
+    for planned, samples in batches:
+        yield to_batch(planned, samples, recipe, augmentation)
+
+
+def to_batch(
+    planned: PlannedBatch, samples: Sequence[EncodedSample], recipe: Recipe, augmentation: Augmentation | None
+) -> Batch:
+    """One array, filled row by row as the patches come, the last column of each repeated.
+
+    What is refused, which only validation looks at, has no classes. Where all samples are damaged, one blank row of
+    weight 0 keeps the ranks in step.
+    """
+    config = recipe.config
+    color = (3,) if config.rgb else ()
+    patches = np.empty((planned.size, config.img_height, planned.width, *color), dtype=np.uint8)
+    keys: list[str] = []
+    shards: list[str] = []
+    texts: list[str] = []
+    targets: list[list[int]] = []
+    for sample in samples:
+        patch = fitted_patch(sample, planned.width, recipe, augmentation)
+        if patch is None:
+            continue
+        row, width = patches[len(keys)], patch.shape[1]
+        row[:, :width] = patch
+        row[:, width:] = patch[:, -1:]
+        text = recipe.text(sample.text)
+        keys.append(sample.key)
+        shards.append(str(sample.shard))
+        texts.append(text)
+        targets.append(recipe.charset.encode(recipe.target(text)) if sample.trained else [])
+    num_bad = planned.size - len(keys)
+    if not keys:
+        patches[:1] = 255
+    return Batch(
+        patches=torch.from_numpy(patches[: max(1, len(keys))]),
+        targets=padded(targets or [[]]),
+        target_lengths=torch.from_numpy(np.array([len(classes) for classes in targets or [[]]], np.int64)),
+        keys=keys,
+        shards=shards,
+        texts=texts,
+        number=planned.number,
+        weight=planned.weight * len(keys) / planned.size,
+        cursors=planned.cursors,
+        fates=planned.fates | ({BAD: num_bad} if num_bad and planned.weight else {}),
+    )
+
+
+def fitted_patch(
+    sample: EncodedSample, width: int, recipe: Recipe, augmentation: Augmentation | None
+) -> np.ndarray | None:
+    """A sample's patch at img_height, no wider than `width`; None where it is damaged, which is said on stderr."""
+    if sample.patch is None:
+        return None
+    config = recipe.config
+    decoded = decode_patch(sample.patch, config.rgb)
+    if decoded is not None:
+        if augmentation:
+            varied = recipe.patch(augment(decoded, augmentation, config.seed, number_of(sample.key), sample.epoch))
+            if varied.shape[1] <= width:
+                return varied
+            return cv2.resize(varied, (width, config.img_height), interpolation=cv2.INTER_AREA)  # by a tenth at most
+        if (fitted := recipe.patch(decoded)).shape[1] <= width:
+            return fitted
+    fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
+    name_bad(sample.shard, sample.key, fault, config.on_bad_sample == "count")
+    return None
+
+
+def padded(targets: Sequence[list[int]]) -> torch.Tensor:
+    """int64 (B, L), rows filled up with zeros; L is at least 1."""
+    array = np.zeros((len(targets), max(1, *map(len, targets))), dtype=np.int64)
+    for row, classes in zip(array, targets, strict=True):
+        row[: len(classes)] = classes
+    return torch.from_numpy(array)
