@@ -15,8 +15,8 @@ from ocr.config import Config
 from trainer.order import PADDING, WIDTH_STEP, draws, rounded_up
 from trainer.source import PlannedBatch, ReadBatch
 
-PADDED_SHARE = 1 / 8  # of the batches are padded as the Reader pads a word alone …
-PAGE_SHARE = 1 / 80  # … and of these some further, by up to PAGE_HEIGHTS heights, as it pads those of a page
+PADDED_SHARE = 1 / 4  # of the batches are padded as the Reader pads a word alone …
+PAGE_SHARE = 1 / 200  # … and of these some further, by up to PAGE_HEIGHTS heights, as it pads those of a page
 PAGE_HEIGHTS = 8
 
 WIDTH_BUCKETS = [WIDTH_STEP * math.ceil(16 * 2 ** (third / 3)) for third in range(25)]
