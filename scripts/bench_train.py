@@ -57,12 +57,9 @@ def main() -> None:
     turns = [way.name for _ in range(arguments.repeats) for way in WAYS]
     runs = [Run(name, *apart(name, arguments)) for name in progress(turns, "bench", "runs")]
     breakdown = apart("stages", arguments)
-    growth = [
-        (batch, width, apart(f"{batch}x{width}", arguments))
-        for batch in progress(arguments.batches, "growth", "batch sizes")
-        for width in arguments.widths
-    ]
-    print("\n\n".join((table(runs, arguments), stage_table(breakdown), growth_table(growth))))
+    growth = {kind: growth_of(kind, arguments) for kind in ("eager", *(["compiled"] if arguments.compile else []))}
+    tables = [f"{kind}, {growth_table(found)}" for kind, found in growth.items()]
+    print("\n\n".join((table(runs, arguments), stage_table(breakdown), *tables)))
     if arguments.json:
         report = {"machine": machine, "patches": len(patches), "runs": runs, "stages": breakdown, "growth": growth}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
@@ -80,8 +77,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=10, metavar="N", help="of the breakdown")
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES, metavar="N", help="of the growth")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, metavar="N", help="of the growth")
+    parser.add_argument("--compile", action="store_true", help="measure the growth of the compiled network, too")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def growth_of(kind: str, arguments: argparse.Namespace) -> list[tuple[int, int, float]]:
+    """(batch size, width, milliseconds of an iteration) of the eager or the compiled network."""
+    return [
+        (batch, width, apart(f"{batch}x{width} {kind}", arguments))
+        for batch in progress(arguments.batches, f"growth, {kind}", "batch sizes")
+        for width in arguments.widths
+    ]
 
 
 def prepare(way: Way, patches: list[tuple[bytes, str]], work: Path) -> None:
@@ -109,8 +116,10 @@ def measured(arguments: argparse.Namespace) -> Any:
     if arguments.one == "stages":
         return stages(setup, arguments.iterations)
     if arguments.one[0].isdigit():
-        batch, width = map(int, arguments.one.split("x"))
-        return milliseconds(setup._replace(batch_size=batch), width, max(1, arguments.iterations // 5))
+        size, kind = arguments.one.split()
+        batch, width = map(int, size.split("x"))
+        rounds = max(1, arguments.iterations // 5)
+        return milliseconds(setup._replace(batch_size=batch), width, rounds, compiled=kind == "compiled")
     iterations = next(way for way in WAYS if way.name == arguments.one).run(setup)
     for _ in range(1 + WARM_ITERATIONS):
         next(iterations)

@@ -26,9 +26,8 @@ def draw_curves(folder: Path) -> None:
 
     lines = msgspec.json.Decoder(Line).decode_lines((folder / METRICS_NAME).read_bytes())
     validated = [line for line in lines if line.accuracy is not None]
-    figure = Figure(figsize=(10, 9))
+    figure = Figure(figsize=(10, 9), layout="constrained")
     axes = figure.subplots(3, 1, sharex=True, height_ratios=[3, 3, 2])
-    figure.subplots_adjust(left=0.08, right=0.92, top=0.98, bottom=0.06, hspace=0.06)
     draw(axes[0], lines, "loss", "training", BLUE)
     draw(axes[0], validated, "validation_loss", "validation", ORANGE, "o-")
     axes[0].set(ylabel="loss", yscale="log")

@@ -176,9 +176,11 @@ def timed_step(
     clock.lap("optimizer")
 
 
-def milliseconds(setup: Setup, width: int, num_iterations: int) -> float:
+def milliseconds(setup: Setup, width: int, num_iterations: int, compiled: bool) -> float:
     """Of one step on `batch_size` patches of `width` pixels, with texts as long as they usually are at that width."""
-    _, process, _, learner, optimizer = training = training_of(setup, "".join(map(chr, range(0xAC00, 0xAC00 + 1008))))
+    _, process, _, learner, optimizer = training = training_of(
+        setup, "".join(map(chr, range(0xAC00, 0xAC00 + 1008))), compile=compiled
+    )
     length = max(1, width // 48)
     targets = torch.randint(1, 1009, (setup.batch_size, length))
     patches = torch.randint(0, 256, (setup.batch_size, 64, width), dtype=torch.uint8)

@@ -45,4 +45,4 @@ def test_every_way_is_measured_on_the_same_patches(command: list[str], monkeypat
     stages = measured("stages")
     assert list(stages) == ["data wait", "copy", "forward", "loss", "backward", "optimizer"]  # type: ignore[call-overload]
     assert bench_train.stage_table(stages).endswith(" ms")  # type: ignore[arg-type]
-    assert "64" in bench_train.growth_table([(4, 64, measured("4x64"))])  # type: ignore[list-item]
+    assert "64" in bench_train.growth_table([(4, 64, measured("4x64 eager"))])  # type: ignore[list-item]
