@@ -84,6 +84,28 @@ def aspect_ratios(widths: np.ndarray, heights: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(ratios >= 1.0, ratios, 1.0 / ratios))
 
 
+def fit_into(row: np.ndarray, patch: np.ndarray, contrast: float = 0.0) -> int:
+    """`fit` a patch into its row of a batch, uint8 (H, W[, 3]), and repeat its last column up to the end.
+
+    Gives the width that the patch itself takes; where that is more than the row's, nothing is written. OpenCV writes
+    into the row by itself: half the time of `fit` and a copy.
+    """
+    height, width = patch.shape[:2]
+    img_height, row_width = row.shape[:2]
+    if width >= height and contrast <= 0:
+        own_width = int(img_height * aspect_ratio(height, width))
+        if own_width <= row_width:
+            cv2.resize(patch, (own_width, img_height), dst=row[:, :own_width], interpolation=cv2.INTER_LINEAR)
+    else:
+        fitted = fit(patch, img_height, contrast)
+        own_width = fitted.shape[1]
+        if own_width <= row_width:
+            row[:, :own_width] = fitted
+    if own_width < row_width:
+        row[:, own_width:] = row[:, own_width - 1 : own_width]
+    return own_width
+
+
 def pad_batch(fitted: Sequence[np.ndarray], width: int) -> np.ndarray:
     """Stack fitted patches, none wider than `width`, into uint8 (B, H, width[, 3]); the last column is repeated."""
     batch = np.empty((len(fitted), fitted[0].shape[0], width, *fitted[0].shape[2:]), dtype=np.uint8)

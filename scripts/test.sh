@@ -7,4 +7,5 @@ install test
 ruff check .
 ruff format --check .
 mypy
-python -m pytest "$@"
+# Files are dealt over up to four processes, the longest first.
+python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"

@@ -1,4 +1,4 @@
-"""Servers on this machine: an S3 that is moto's, and clients that lose no time over faults that are wanted."""
+"""The order of the files; an S3 that is moto's, and clients that lose no time over faults that are wanted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from itertools import count
 import pytest
 
 import ocr.clients
+
+
+LONG = ("test_whole_way.py", "test_nodes.py", "test_evaluate.py", "test_export.py", "test_train.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that two processes end at about the same time."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,12 @@ import os, sys
 
 class Watch:
     def find_spec(self, name, path, target=None):
-        if name == "torch" and "GOMP_SPINCOUNT" not in os.environ:
-            sys.exit("torch came first")
+        if name == "torch":
+            sys.exit("" if "GOMP_SPINCOUNT" in os.environ else "torch came first")  # what comes behind takes seconds
 
 sys.meta_path.insert(0, Watch())
 import {module}
-assert "torch" in sys.modules
+sys.exit("torch never came")
 """
 
 
@@ -27,4 +27,4 @@ def test_ocr_comes_before_torch(module: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     command = [sys.executable, "-c", PROBE.format(module=module)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
+    assert result.stderr.strip() == ""

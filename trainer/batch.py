@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from ocr.patch import stretch
 from trainer.augment import Augmentation, augment, number_of
 from trainer.order import Cursor
 from trainer.recipe import Recipe
@@ -84,12 +85,8 @@ def to_batch(
     texts: list[str] = []
     targets: list[list[int]] = []
     for sample in samples:
-        patch = fitted_patch(sample, planned.width, recipe, augmentation)
-        if patch is None:
+        if not write_patch(patches[len(keys)], sample, recipe, augmentation):
             continue
-        row, width = patches[len(keys)], patch.shape[1]
-        row[:, :width] = patch
-        row[:, width:] = patch[:, -1:]
         text = recipe.text(sample.text)
         keys.append(sample.key)
         shards.append(str(sample.shard))
@@ -112,25 +109,23 @@ def to_batch(
     )
 
 
-def fitted_patch(
-    sample: EncodedSample, width: int, recipe: Recipe, augmentation: Augmentation | None
-) -> np.ndarray | None:
-    """A sample's patch at img_height, no wider than `width`; None where it is damaged, which is said on stderr."""
+def write_patch(row: np.ndarray, sample: EncodedSample, recipe: Recipe, augmentation: Augmentation | None) -> bool:
+    """Write a sample's patch into its row of a batch; False where it is damaged, which is said on stderr."""
     if sample.patch is None:
-        return None
+        return False
     config = recipe.config
     decoded = decode_patch(sample.patch, config.rgb)
     if decoded is not None:
         if augmentation:
-            varied = recipe.patch(augment(decoded, augmentation, config.seed, number_of(sample.key), sample.epoch))
-            if varied.shape[1] <= width:
-                return varied
-            return cv2.resize(varied, (width, config.img_height), interpolation=cv2.INTER_AREA)  # by a tenth at most
-        if (fitted := recipe.patch(decoded)).shape[1] <= width:
-            return fitted
+            varied = augment(decoded, augmentation, config.seed, number_of(sample.key), sample.epoch)
+            if recipe.fit_into(row, varied) > row.shape[1]:
+                row[:] = stretch(varied, *row.shape[:2])  # narrower by a tenth at most
+            return True
+        if recipe.fit_into(row, decoded) <= row.shape[1]:
+            return True
     fault = "no readable patch" if decoded is None else "its patch is wider than its header says"
     name_bad(sample.shard, sample.key, fault, config.on_bad_sample == "count")
-    return None
+    return False
 
 
 def padded(targets: Sequence[list[int]]) -> torch.Tensor:

@@ -9,7 +9,7 @@ from ocr.charset import Charset
 from ocr.config import Config
 from ocr.index import Index
 from ocr.network import network_of
-from ocr.patch import fit, fitted_widths, reader_widths, stretch
+from ocr.patch import fit_into, fitted_widths, reader_widths, stretch
 from trainer.order import WIDTH_STEP
 
 USED = "used"
@@ -47,12 +47,16 @@ class Recipe(msgspec.Struct, frozen=True):
             return text
         return "".join(filter(self.charset.class_of.__contains__, text))
 
-    def patch(self, patch: np.ndarray) -> np.ndarray:
-        """A patch at img_height: in its own shape with `PAD`, stretched to img_width without."""
+    def fit_into(self, row: np.ndarray, patch: np.ndarray) -> int:
+        """Write a patch into its row of a batch, uint8 (H, W[, 3]): in its own shape with `PAD`, stretched without.
+
+        Gives the width that it takes; where that is more than the row's, nothing is written.
+        """
         config = self.config
-        if not config.PAD:
-            return stretch(patch, config.img_height, config.img_width)
-        return fit(patch, config.img_height, config.contrast_adjust)
+        if config.PAD:
+            return fit_into(row, patch, config.contrast_adjust)
+        row[:] = stretch(patch, config.img_height, config.img_width)
+        return config.img_width
 
     def widths(self, index: Index) -> np.ndarray:
         """The width of each sample's patch at img_height."""

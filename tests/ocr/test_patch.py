@@ -13,6 +13,7 @@ from ocr.network import Network, build_model
 from ocr.page import Box, crop
 from ocr.patch import (
     fit,
+    fit_into,
     fitted_widths,
     num_steps,
     pad_batch,
@@ -76,6 +77,11 @@ def test_input_equals_the_readers(name: str, box: Box, contrast: float) -> None:
 
     assert torch.equal(ours, theirs)
 
+    batch = np.zeros((3, 64, reader_width(patch)), np.uint8)
+    fit_into(batch[1], patch, contrast)
+    assert torch.equal(to_input(torch.from_numpy(batch[1:2])), theirs)
+    assert not batch[[0, 2]].any()
+
 
 def clipped(box: Box, page: np.ndarray) -> Box:
     """The part of a detected box that lies on the page, as the Reader and the evaluator cut it."""
@@ -95,6 +101,19 @@ def test_color_is_fitted_channel_by_channel() -> None:
     for channel in range(3):
         np.testing.assert_array_equal(fitted[:, :, channel], fit(np.ascontiguousarray(color[:, :, channel])))
     assert to_input(torch.from_numpy(pad_batch([fitted], 192))).shape == (1, 3, 64, 192)
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (40, 90, 3), (64, 64), (1, 1)], ids=str)
+def test_a_row_of_a_batch_is_filled_as_fit_and_pad_batch_fill_it(shape: tuple[int, ...]) -> None:
+    patch = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    fitted = fit(patch)
+    for room in (0, 1, 60):
+        batch = np.zeros((2, 64, fitted.shape[1] + room, *shape[2:]), np.uint8)
+        assert fit_into(batch[1], patch) == fitted.shape[1]
+        np.testing.assert_array_equal(batch[1:], pad_batch([fitted], batch.shape[2]))
+    narrow = np.zeros((64, fitted.shape[1] - 1, *shape[2:]), np.uint8)
+    assert fit_into(narrow, patch) == fitted.shape[1]
+    assert not narrow.any(), "a patch without room is not written"
 
 
 @pytest.mark.parametrize("width", [8, 64, 100, 192, 603])

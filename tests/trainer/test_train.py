@@ -120,6 +120,7 @@ def test_a_few_words_are_learned_by_heart(config: Config, tmp_path: Path) -> Non
         val_period=60,
         batch_size=8,
         lr=0.001,
+        schedule="cosine",
     )
     folder = train(by_heart, tmp_path / "saved", tmp_path / "EasyOCR")
     assert "Best accuracy : 100.000" in (folder / "log_train.txt").read_text(encoding="utf-8")
