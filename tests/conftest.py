@@ -9,7 +9,6 @@ import pytest
 
 import ocr.clients
 
-
 LONG = ("test_whole_way.py", "test_nodes.py", "test_evaluate.py", "test_export.py", "test_train.py")
 
 
