@@ -59,7 +59,7 @@ def main() -> None:
     breakdown = apart("stages", arguments)
     growth = {kind: growth_of(kind, arguments) for kind in ("eager", *(["compiled"] if arguments.compile else []))}
     tables = [f"{kind}, {growth_table(found)}" for kind, found in growth.items()]
-    print("\n\n".join((table(runs, arguments), stage_table(breakdown), *tables)))
+    print("\n\n".join((table(runs), stage_table(breakdown), *tables)))
     if arguments.json:
         report = {"machine": machine, "patches": len(patches), "runs": runs, "stages": breakdown, "growth": growth}
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
@@ -137,7 +137,7 @@ def now() -> float:
     return monotonic()
 
 
-def table(runs: list[Run], arguments: argparse.Namespace) -> str:
+def table(runs: list[Run]) -> str:
     """Medians; the ratios are those of the turns that both took. Processor time tells more on a busy machine."""
     of = {way.name: [run for run in runs if run.way == way.name] for way in WAYS}
     lines = [f"{'':20s} patches/s   ours is   processor ms   ours takes"]
@@ -148,10 +148,10 @@ def table(runs: list[Run], arguments: argparse.Namespace) -> str:
         rate, taken = median_rate(own), median(run.processor_milliseconds for run in own)
         lines.append(f"{name:20s} {rate:9,.1f} {faster:8.2f}x {taken:14.1f}     1/{cheaper:.2f}")
     config, (train, validate) = Config(), (median_rate(of[name]) for name in ("ours", "our validation"))
-    training, validation = config.val_period * arguments.batch_size / train, VALIDATION_WORDS / validate
+    training, validation = config.val_period * config.batch_size / train, VALIDATION_WORDS / validate
     lines.append(
         f"a validation of {config.val_images:,} pages ({VALIDATION_WORDS:,} words) every {config.val_period:,} "
-        f"iterations takes {100 * validation / (training + validation):.1f}% of the time"
+        f"iterations of {config.batch_size} takes {100 * validation / (training + validation):.1f}% of the time"
     )
     return "\n".join(lines)
 

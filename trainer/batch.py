@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from ocr.charset import Charset
 from ocr.patch import stretch
 from trainer.augment import Augmentation, augment, number_of
 from trainer.order import Cursor
@@ -83,7 +84,7 @@ def to_batch(
     keys: list[str] = []
     shards: list[str] = []
     texts: list[str] = []
-    targets: list[list[int]] = []
+    taught: list[str] = []
     for sample in samples:
         if not write_patch(patches[len(keys)], sample, recipe, augmentation):
             continue
@@ -91,14 +92,15 @@ def to_batch(
         keys.append(sample.key)
         shards.append(str(sample.shard))
         texts.append(text)
-        targets.append(recipe.charset.encode(recipe.target(text)) if sample.trained else [])
+        taught.append(recipe.target(text) if sample.trained else "")
     num_bad = planned.size - len(keys)
     if not keys:
         patches[:1] = 255
+    targets, target_lengths = encoded(taught or [""], recipe.charset)
     return Batch(
         patches=torch.from_numpy(patches[: max(1, len(keys))]),
-        targets=padded(targets or [[]]),
-        target_lengths=torch.from_numpy(np.array([len(classes) for classes in targets or [[]]], np.int64)),
+        targets=torch.from_numpy(targets),
+        target_lengths=torch.from_numpy(target_lengths),
         keys=keys,
         shards=shards,
         texts=texts,
@@ -128,9 +130,13 @@ def write_patch(row: np.ndarray, sample: EncodedSample, recipe: Recipe, augmenta
     return False
 
 
-def padded(targets: Sequence[list[int]]) -> torch.Tensor:
-    """int64 (B, L), rows filled up with zeros; L is at least 1."""
-    array = np.zeros((len(targets), max(1, *map(len, targets))), dtype=np.int64)
-    for row, classes in zip(array, targets, strict=True):
-        row[: len(classes)] = classes
-    return torch.from_numpy(array)
+def encoded(texts: Sequence[str], charset: Charset) -> tuple[np.ndarray, np.ndarray]:
+    """The classes of texts, int64 (B, L), rows filled up with zeros, L at least 1; and their lengths, int64 (B,).
+
+    All characters are of the alphabet: what is not was refused, or dropped by `data_filtering_off`.
+    """
+    lengths = np.array([len(text) for text in texts], np.int64)
+    targets = np.zeros((len(texts), max(1, int(lengths.max()))), np.int64)
+    code_points = np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+    targets[np.arange(targets.shape[1]) < lengths[:, None]] = charset.class_table[code_points]
+    return targets, lengths

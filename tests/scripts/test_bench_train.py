@@ -40,7 +40,7 @@ def test_every_way_is_measured_on_the_same_patches(command: list[str], monkeypat
         bench_train.prepare(way, patches, arguments.work)
     runs = [bench_train.Run(way.name, *measured(way.name)) for way in WAYS]  # type: ignore[misc]
     assert all(run.patches_per_second > 0 and run.processor_milliseconds > 0 for run in runs)
-    lines = bench_train.table(runs, arguments).splitlines()
+    lines = bench_train.table(runs).splitlines()
     assert [line.startswith(way.name) for line, way in zip(lines[1:], WAYS, strict=False)] == [True] * 3
     stages = measured("stages")
     assert list(stages) == ["data wait", "copy", "forward", "loss", "backward", "optimizer"]  # type: ignore[call-overload]
