@@ -78,7 +78,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=int, default=3, metavar="N")
+    parser.add_argument("--pages", type=int, default=2, metavar="N")
     parser.add_argument("--scale", type=float, default=0.5, metavar="S", help="1 is 300 dpi (default 0.5)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here too")
@@ -106,16 +106,17 @@ def measure(work: Path, pages: Sequence[DrawnPage], num_rounds: int) -> Result:
         path.write_bytes(page.image)
     blank = [DrawnPage(page.image, msgspec.structs.replace(page.label, words=())) for page in pages]
     rounds = []
-    for number in range(num_rounds + 1):
+    read_texts(readers, paths[:1])
+    experiment(pages[:1], easyocr_dir, work / "warm")
+    for number in range(num_rounds):
         cold, watch = work / f"cache-{number}", start()
         theirs = read_texts(readers, paths)
         seconds = {LOOPS: since(watch)}
         seconds[GRID], _, _ = experiment(blank, easyocr_dir, cold / "2x2")
         seconds[WHOLE], steps, read = experiment(pages, easyocr_dir, cold / "whole")
         seconds[AGAIN], _, _ = experiment(pages, easyocr_dir, cold / "whole")
-        if number:  # the first one warms up
-            rounds.append(Round(seconds, steps))
-            print(", ".join(f"{name.strip()} {each.wall:.1f} s" for name, each in seconds.items()), file=sys.stderr)
+        rounds.append(Round(seconds, steps))
+        print(", ".join(f"{name.strip()} {each.wall:.1f} s" for name, each in seconds.items()), file=sys.stderr)
     num_texts, num_equal = compare(theirs, read)
     return Result(
         machine=this_machine(("easyocr", "torch", "opencv-python-headless", "numpy")),
