@@ -40,6 +40,9 @@ class Pieces(msgspec.Struct, frozen=True, eq=False):
     peaks_M: np.ndarray
 
 
+NO_PIECES = Pieces(np.empty((0, 4)), np.empty(0, int), np.empty(0), np.empty(0))
+
+
 class Ink(msgspec.Struct, frozen=True, eq=False):
     """All pieces of a page's ink: boxes (P, 4), and the number of the character each lies on or beside, -1 for none.
 
@@ -64,6 +67,8 @@ class Ink(msgspec.Struct, frozen=True, eq=False):
 
 
 def find_pieces(maps: Maps, rgb: np.ndarray, characters: Characters, thresholds: Thresholds) -> Pieces:
+    if not len(characters.boxes_N4):
+        return NO_PIECES
     usual = float(np.median(characters.heights_N))
     ink_P4, seals_S4 = pieces_of_ink(rgb, usual)
     characters = lowered(characters, seals_S4)

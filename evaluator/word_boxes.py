@@ -29,10 +29,19 @@ HEAPS, WIDEST = 60.0, 1.5  # how much it counts that a gap parts narrow ones fro
 
 def word_boxes(maps: Maps, rgb: np.ndarray, thresholds: Thresholds = DEFAULTS) -> Detection:
     """The words of a page, uint8 RGB (H, W, 3), from top to bottom; all of them upright boxes."""
-    characters = find_characters(maps, thresholds)
-    if not len(characters.boxes_N4):
-        return Detection(boxes_N4=np.empty((0, 4), int), quads_M42=np.empty((0, 4, 2), np.float32))
-    pieces = find_pieces(maps, rgb, characters, thresholds)
+    pieces = page_pieces(maps, rgb, thresholds)
+    return Detection(
+        boxes_N4=boxes_of(pieces, maps.width, maps.height, thresholds), quads_M42=np.empty((0, 4, 2), np.float32)
+    )
+
+
+def page_pieces(maps: Maps, rgb: np.ndarray, thresholds: Thresholds) -> Pieces:
+    """What words are made of, by the thresholds `text`, `peak` and `faint` alone."""
+    return find_pieces(maps, rgb, find_characters(maps, thresholds), thresholds)
+
+
+def boxes_of(pieces: Pieces, width: int, height: int, thresholds: Thresholds) -> np.ndarray:
+    """The boxes of the words, int (N, 4), on a page of this size."""
     words = find_words(pieces, thresholds)
     boxes_N4 = hulls(pieces.boxes_M4, words)
     heights_N = np.array([pieces.heights_M[word].max() for word in words])
@@ -41,9 +50,8 @@ def word_boxes(maps: Maps, rgb: np.ndarray, thresholds: Thresholds = DEFAULTS) -
     sides_N = np.minimum(boxes_N4[:, 2] - boxes_N4[:, 0], boxes_N4[:, 3] - boxes_N4[:, 1])
     margins_N = thresholds.margin * np.maximum(sides_N, REACH * heights_N)
     boxes_N4 = boxes_N4 + margins_N[:, None] * [-1, -1, 1, 1]
-    boxes_N4 = np.rint(np.clip(boxes_N4, 0, [maps.width, maps.height, maps.width, maps.height])).astype(int)
-    order = np.lexsort((boxes_N4[:, 0], boxes_N4[:, 1]))
-    return Detection(boxes_N4=boxes_N4[order], quads_M42=np.empty((0, 4, 2), np.float32))
+    boxes_N4 = np.rint(np.clip(boxes_N4, 0, [width, height, width, height])).astype(int)
+    return np.asarray(boxes_N4[np.lexsort((boxes_N4[:, 0], boxes_N4[:, 1]))])
 
 
 def find_words(pieces: Pieces, thresholds: Thresholds) -> list[np.ndarray]:
@@ -56,7 +64,7 @@ def find_words(pieces: Pieces, thresholds: Thresholds) -> list[np.ndarray]:
         heights = pieces.heights_M[numbers]
         lines.append(numbers)
         gaps.append((left[1:] - right[:-1]) / np.maximum(heights[1:], heights[:-1]))
-    if not lines:  # the only hills were in a seal
+    if not lines:  # no hill, or none but a seal's
         return []
     gap = gap_between_words(np.concatenate(gaps), thresholds.gap)
     cut = [np.split(line, np.flatnonzero(own > gap) + 1) for line, own in zip(lines, gaps, strict=True)]
