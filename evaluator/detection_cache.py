@@ -16,7 +16,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from evaluator import craft, detector, ink, word_boxes
+from evaluator import characters, craft, detector, ink, pieces, word_boxes
 from evaluator.detector import Detection
 from ocr.files import written_whole
 from ocr.weights import DETECTOR, detection_models
@@ -24,7 +24,7 @@ from ocr.weights import DETECTOR, detection_models
 MAX_BYTES = 500_000_000
 """About 50,000 pages; the files written first go first."""
 
-SOURCES = (craft, detector, ink, word_boxes)
+SOURCES = (craft, detector, characters, ink, pieces, word_boxes)
 """The modules a detection is computed by: changed code finds nothing that older code left."""
 
 

@@ -8,6 +8,8 @@
     compared    the PageReading of each system                            the pool
 
 The steps of neighboring pages overlap, in the order of the pages; what a page gives does not depend on its neighbors.
+On a CPU the networks take turns: each has a thread for every core already, and those of two would only wait for one
+another.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
+from threading import Lock
 from typing import TypeVar
 
 import msgspec
@@ -41,6 +45,7 @@ NETWORK_PAGES = 8
 
 Item = TypeVar("Item")
 Sample = tuple[str, bytes | None]
+Turn = AbstractContextManager[object]
 
 
 class Tools(msgspec.Struct, frozen=True, eq=False):
@@ -90,12 +95,12 @@ class PageWork(msgspec.Struct, eq=False):
 def read_pages(samples: Iterable[Sample], labels: Mapping[str, Page], tools: Tools) -> Iterator[ReadPage]:
     """Read pages with all systems, in the order of `samples`."""
     workers = min(8, os.cpu_count() or 1)
-    size = 1 if tools.craft.device == "cpu" else NETWORK_PAGES
+    size, turn = (1, Lock()) if tools.craft.device == "cpu" else (NETWORK_PAGES, nullcontext())
     with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as reader:
         opened = ahead(lambda sample: open_page(sample, labels, tools), samples, pool, size + workers)
-        mapped = map_pages(opened, tools, size)
+        mapped = map_pages(opened, tools, size, turn)
         found = ahead(lambda work: find_boxes(work, tools), mapped, pool, size + 1)
-        read = ahead(lambda work: read_boxes(work, tools), found, reader, size + 1)
+        read = ahead(lambda work: read_boxes(work, tools, turn), found, reader, size + 1)
         yield from ahead(lambda work: compare(work, tools), read, pool, size + 1)
 
 
@@ -117,10 +122,10 @@ def open_page(sample: Sample, labels: Mapping[str, Page], tools: Tools) -> PageW
     return work
 
 
-def map_pages(works: Iterable[PageWork], tools: Tools, size: int) -> Iterator[PageWork]:
+def map_pages(works: Iterable[PageWork], tools: Tools, size: int, turn: Turn) -> Iterator[PageWork]:
     for some in chunks(works, size):
         new = [work for work in some if not work.failure and not work.from_cache]
-        with tools.clock.timed("CRAFT"):
+        with turn, tools.clock.timed("CRAFT"):
             pages = [work.rgb_HW3 for work in new if work.rgb_HW3 is not None]
             for work, maps in zip(new, maps_of(tools.craft, pages, CANVAS_SIZE, MAG_RATIO), strict=True):
                 work.maps = maps
@@ -147,14 +152,14 @@ def find_boxes(work: PageWork, tools: Tools) -> PageWork:
     return work
 
 
-def read_boxes(work: PageWork, tools: Tools) -> PageWork:
+def read_boxes(work: PageWork, tools: Tools, turn: Turn) -> PageWork:
     if work.grey_HW is None:
         return work
     detections = [(detection, tools.tall_words(boxes)) for boxes, detection in work.detections.items()]
     patches = patches_of(work.grey_HW, detections)
     work.grey_HW = None
     for name, recognizer in tools.recognizers.items():
-        with tools.clock.timed(name):
+        with turn, tools.clock.timed(name):
             work.texts[name] = read_patches(recognizer.recognizer, patches)
     return work
 

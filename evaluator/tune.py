@@ -17,10 +17,11 @@ from evaluator.craft import Maps, load_craft, maps_of
 from evaluator.groupings import CANVAS_SIZE, MAG_RATIO
 from evaluator.matching import iou, match
 from evaluator.pages import UnreadablePage, decode_page, find_page_shards, label_words, read_images, read_labels
+from evaluator.pieces import Pieces
 from evaluator.recognizers import load_finetuned
 from evaluator.tall_words import WAYS, TallWords, is_tall, joined, patches_to_read
 from evaluator.thresholds import DEFAULTS, Thresholds, save_thresholds, thresholds_path
-from evaluator.word_boxes import word_boxes
+from evaluator.word_boxes import boxes_of, page_pieces
 from evaluator.words import PageWords
 from ocr.cer import TextCounts
 from ocr.errors import DataError, UsageError, run_command
@@ -38,6 +39,8 @@ CANDIDATES: dict[str, tuple[float, ...]] = {
     "faint": (0.03, 0.05, 0.1, 0.2),
     "text": (0.45, 0.5, 0.55),
 }
+OF_WORDS = ("gap", "margin", "lone", "tall_gap")
+"""Those by which pieces of ink become words: the pieces are the same for all their values."""
 
 
 class TunedPage(msgspec.Struct, frozen=True, eq=False):
@@ -126,18 +129,25 @@ def search(pages: Sequence[TunedPage]) -> Thresholds:
     """Each threshold in turn at its best value; of equal values the one that was there before."""
     thresholds, best = DEFAULTS, count(pages, DEFAULTS).f1
     for name, values in progress(CANDIDATES.items(), "fit", "thresholds", total=len(CANDIDATES)):
+        pieces = [pieces_of(page, thresholds) for page in pages] if name in OF_WORDS else None
         for value in values:
             other = msgspec.structs.replace(thresholds, **{name: value})
-            if (f1 := count(pages, other).f1) > best:
+            if (f1 := count(pages, other, pieces).f1) > best:
                 thresholds, best = other, f1
     return thresholds
 
 
-def count(pages: Iterable[TunedPage], thresholds: Thresholds) -> Counts:
+def pieces_of(page: TunedPage, thresholds: Thresholds) -> Pieces:
+    return page_pieces(page.maps, decode_page(page.jpg, page.label).rgb, thresholds)
+
+
+def count(pages: Sequence[TunedPage], thresholds: Thresholds, pieces: Sequence[Pieces] | None = None) -> Counts:
+    """The words that the thresholds find, and those they should; `pieces` of the pages, where they are known."""
     matched = reference = prediction = 0
-    for page in pages:
+    for number, page in enumerate(pages):
         references_N4 = page.words.boxes_N4
-        boxes_M4 = word_boxes(page.maps, decode_page(page.jpg, page.label).rgb, thresholds).boxes_N4
+        known = pieces[number] if pieces else pieces_of(page, thresholds)
+        boxes_M4 = boxes_of(known, page.maps.width, page.maps.height, thresholds)
         matched += len(match(iou(references_N4, boxes_M4)))
         reference, prediction = reference + len(references_N4), prediction + len(boxes_M4)
     return Counts(matched, reference, prediction)

@@ -30,9 +30,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.drawn_maps import DrawnPage, drawn_pages
 from bench.machine import ROOT, Machine, print_machine, this_machine
-from synthetic.page import make_page
-from synthetic.plan import plan_split
 
 from evaluator.evaluate import load_tools
 from evaluator.experiment import BASELINE, EASYOCR, FINETUNED, RECOGNIZERS, Cell
@@ -40,23 +39,16 @@ from evaluator.overlap import Clock
 from evaluator.reading import ReadPage, read_pages
 from ocr.config import Config
 from ocr.errors import run_command
-from ocr.page import Page, image_size, page_to_json
+from ocr.page import page_to_json
 from ocr.reader import load_reader
 from ocr.shards import write_shard
 from ocr.weight_files import read_weights
 from ocr.weights import find_weights
-from shard_builder.aihub import read_label
-from shard_builder.words import words_of
 from trainer.export import write_files
 
 LOOPS, GRID, WHOLE, AGAIN = "(a)  two readtext loops", "(b)  2 x 2", "(c)  the experiment", "(d)  again, boxes known"
 WANTED = "(b) in 0.5 x (a) on two cores, the same texts, 3 GB at 2480 x 3508"
 ENGLISH = Config(baseline_model="english_g2")
-
-
-class DrawnPage(msgspec.Struct, frozen=True):
-    image: bytes
-    label: Page
 
 
 class Seconds(msgspec.Struct, frozen=True):
@@ -86,7 +78,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pages", type=int, default=3, metavar="N")
+    parser.add_argument("--pages", type=int, default=2, metavar="N")
     parser.add_argument("--scale", type=float, default=0.5, metavar="S", help="1 is 300 dpi (default 0.5)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here too")
@@ -97,23 +89,10 @@ def main() -> None:
         if arguments.memory:
             measure_memory(Path(folder))
             return
-        result = measure(Path(folder), draw(arguments.pages, arguments.scale), arguments.rounds)
+        result = measure(Path(folder), list(drawn_pages(0, arguments.pages, arguments.scale)), arguments.rounds)
     print_result(result)
     if arguments.json:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
-
-
-def draw(num_pages: int, scale: float) -> list[DrawnPage]:
-    plans = [plan for plan in plan_split(0, "Validation", num_pages) if plan.part == "pair"]
-    return [drawn_page(plan.label_name, *make_page(plan, scale, system_fonts=False)) for plan in plans]
-
-
-def drawn_page(name: str, image: bytes, label: bytes) -> DrawnPage:
-    size = image_size(image)
-    assert size, "a page that was just drawn is a JPEG"
-    labeled = read_label(label)
-    words, _ = words_of(labeled, *size)
-    return DrawnPage(image, Page(Path(name).stem, labeled.category, *size, tuple(word for _, word in words)))
 
 
 def measure(work: Path, pages: Sequence[DrawnPage], num_rounds: int) -> Result:
@@ -127,16 +106,17 @@ def measure(work: Path, pages: Sequence[DrawnPage], num_rounds: int) -> Result:
         path.write_bytes(page.image)
     blank = [DrawnPage(page.image, msgspec.structs.replace(page.label, words=())) for page in pages]
     rounds = []
-    for number in range(num_rounds + 1):
+    read_texts(readers, paths[:1])
+    experiment(pages[:1], easyocr_dir, work / "warm")
+    for number in range(num_rounds):
         cold, watch = work / f"cache-{number}", start()
         theirs = read_texts(readers, paths)
         seconds = {LOOPS: since(watch)}
         seconds[GRID], _, _ = experiment(blank, easyocr_dir, cold / "2x2")
         seconds[WHOLE], steps, read = experiment(pages, easyocr_dir, cold / "whole")
         seconds[AGAIN], _, _ = experiment(pages, easyocr_dir, cold / "whole")
-        if number:  # the first one warms up
-            rounds.append(Round(seconds, steps))
-            print(", ".join(f"{name.strip()} {each.wall:.1f} s" for name, each in seconds.items()), file=sys.stderr)
+        rounds.append(Round(seconds, steps))
+        print(", ".join(f"{name.strip()} {each.wall:.1f} s" for name, each in seconds.items()), file=sys.stderr)
     num_texts, num_equal = compare(theirs, read)
     return Result(
         machine=this_machine(("easyocr", "torch", "opencv-python-headless", "numpy")),
@@ -204,7 +184,7 @@ def compare(theirs: Mapping[str, list[list[tuple[str, float]]]], read: Sequence[
 
 
 def measure_memory(work: Path) -> None:
-    easyocr_dir, pages = prepare(work), draw(2, 1.0)
+    easyocr_dir, pages = prepare(work), list(drawn_pages(0, 2, 1.0))
     samples = [(page.label.stem, {"jpg": page.image, "json": page_to_json(page.label)}) for page in pages]
     write_shard(work / "000000.tar", samples)
     command = [sys.executable, "-m", "evaluator", "--eval_set", str(work), "--easyocr-dir", str(easyocr_dir)]

@@ -1,4 +1,4 @@
-"""A small world for the evaluator: two drawn English pages, and english_g2 twice, as baseline and as an export."""
+"""A small world for the evaluator: drawn English pages, english_g2 twice, as baseline and as an export, and a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import pytest
 import yaml
 from easyocr_en_models import model_dir
 
-from ocr.page import Page, Word
+from evaluator.evaluate import evaluate
+from evaluator.report import Report
+from ocr.page import Page, Word, page_to_json
+from ocr.shards import write_shard
 from ocr.weights import RECOGNIZERS, find_weights
+from tests.evaluator.evaluated_pages import ENGLISH_CONFIG
 
 ENGLISH = Path(model_dir()) / "english_g2.pth"
 
@@ -68,3 +72,29 @@ def easyocr_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     find_weights("english_g2", folder)
     export_english(folder, "finetuned")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pages of words, one whose image is cut off, and a blank one, in two shards."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    first, first_label = draw_page("page_0", ["Hello World 2024", "Minister of Seoul"], tilted="Tilted")
+    second, second_label = draw_page("page_1", ["Telephone 4271", "District Office"], gap=12)
+    cut, cut_label = draw_page("page_2", ["never seen"])
+    blank, blank_label = draw_page("page_3", [])
+    write_shard(folder / "000000.tar", [("page_0", {"jpg": first, "json": page_to_json(first_label)})])
+    write_shard(
+        folder / "000001.tar",
+        [
+            ("page_1", {"jpg": second, "json": page_to_json(second_label)}),
+            ("page_2", {"jpg": cut[:500], "json": page_to_json(cut_label)}),
+            ("page_3", {"jpg": blank, "json": page_to_json(blank_label)}),
+        ],
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evaluated(shards: Path, easyocr_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
+    out = tmp_path_factory.mktemp("reports") / "new" / "report"
+    return evaluate(ENGLISH_CONFIG, str(shards), ("baseline", "finetuned"), easyocr_dir, cuda=False, out=out), out

@@ -145,6 +145,7 @@ def test_texts_over_the_boxes(page: webdriver.Chrome) -> None:
 
 def test_errors_are_gone_through_by_keyboard(page: webdriver.Chrome) -> None:
     open_page(page, 0, 7)
+    assert texts(page, "#error-count") == ["Errors: 4"]
     press(page, "n")
     assert texts(page, "#details dd")[:3] == ["서울", "서울시청", "2"]
     assert texts(page, "#error-count") == ["Error 1 of 4"]

@@ -9,9 +9,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from evaluator.characters import find_characters
 from evaluator.craft import Craft, Maps, load_craft, maps_of
 from evaluator.matching import iou, match
 from evaluator.pages import label_words
+from evaluator.pieces import find_pieces
 from evaluator.tall_words import joined, patches_to_read
 from evaluator.thresholds import DEFAULTS, Thresholds, load_thresholds, save_thresholds
 from evaluator.word_boxes import gap_between_words, word_boxes
@@ -71,6 +73,20 @@ SEALED = row(60, 110, 160, y=88)
             [(20, 60, 96, 84), (140, 164, 150, 182), (120, 171, 129, 174), (161, 171, 170, 174)],
             id="a page number between dashes needs no hill",
         ),
+        pytest.param(
+            [*WORD, (200, 71, 209, 74)], WORD, [(20, 60, 96, 84), (200, 71, 209, 74)], id="a dash far from all text"
+        ),
+        pytest.param([*WORD, (200, 121, 209, 124)], WORD, [(20, 60, 96, 84)], id="a dash at the height of no text"),
+        pytest.param(
+            [*WORD, (200, 71, 209, 74), (200, 60, 206, 66)], WORD, [(20, 60, 96, 84)], id="a dash with a blot over it"
+        ),
+        pytest.param([*WORD, (150, 62, 190, 82)], WORD + row(158), [(20, 60, 96, 84)], id="a pen's stroke is no text"),
+        pytest.param(
+            [*WORD, (150, 60, 200, 84)],
+            WORD + row(150, 176),
+            [(20, 60, 96, 84), (150, 60, 200, 84)],
+            id="two characters that touch are",
+        ),
         pytest.param([*WORD, (10, 92, 290, 95)], WORD, [(20, 60, 96, 84)], id="a rule is no text"),
         pytest.param([], row(20), row(20), id="a hill without ink counts"),
         pytest.param([], [], [], id="an empty page"),
@@ -86,6 +102,29 @@ def test_words_are_what_stands_together(ink: Boxes, hills: Boxes, words: Boxes, 
 def test_a_seal_is_no_ink() -> None:
     found = word_boxes(*page_of(SEALED, SEALED, seal=True)).boxes_N4
     assert len(match(iou(np.array(SEALED, float), found.astype(float)))) == len(found) == len(SEALED)
+
+
+def test_letters_below_a_seal_stay_apart() -> None:
+    maps, rgb = page_of(SEALED, SEALED, seal=True)
+    tall = np.zeros_like(maps.text_HW)
+    tall[32:68, 80:92] = 0.9  # a seal's stroke and the letter on it are one hill
+    found = word_boxes(msgspec.structs.replace(maps, text_HW=np.maximum(maps.text_HW, tall)), rgb).boxes_N4
+    assert len(match(iou(np.array(SEALED, float), found.astype(float)))) == len(found) == len(SEALED)
+
+
+def test_a_hill_whose_ink_is_its_neighbors_is_not_bare() -> None:
+    """Or the place that was kept for its ink would reach into the gap before the next word."""
+    maps, rgb = page_of([(30, 60, 62, 84)], row(22, 46))
+    pieces = find_pieces(maps, rgb, find_characters(maps, DEFAULTS), DEFAULTS)
+    assert pieces.boxes_M4.tolist() == [[30, 60, 62, 84]]
+
+
+def test_a_low_hill_without_ink_is_nothing() -> None:
+    maps, rgb = page_of(WORD, WORD + row(110))
+    low = maps.text_HW.copy()
+    low[:, 55:] *= 0.65
+    assert len(word_boxes(maps, rgb).boxes_N4) == 2
+    assert len(word_boxes(msgspec.structs.replace(maps, text_HW=low), rgb).boxes_N4) == 1
 
 
 def test_a_page_with_nothing_but_a_seal_is_empty() -> None:

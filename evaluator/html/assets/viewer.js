@@ -161,7 +161,8 @@ const viewer = (() => {
       if (chosen) row.scrollIntoView({ block: "nearest" });
     }
     const place = current.errors.indexOf(item) + 1;
-    $("error-count").textContent = t("errors_of", place || "–", count(current.errors.length));
+    const number = count(current.errors.length);
+    $("error-count").textContent = place ? t("errors_of", place, number) : t("num_errors", number);
     $("details").replaceChildren(...(item ? details(item) : [element("p", { className: "muted" }, t("pick_a_word"))]));
     if (!item) return;
     $("boxes").querySelector(`[data-id="${item.id}"]`).classList.add("selected");
