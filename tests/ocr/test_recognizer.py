@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
+import shutil
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import cv2
 import easyocr
@@ -15,8 +23,9 @@ from ocr.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
 from ocr.recognizer import Recognizer
 from ocr.weight_files import read_weights
-from ocr.weights import RECOGNIZERS, find_weights
+from ocr.weights import RECOGNIZERS, default_easyocr_dir, find_weights
 from tests.trainer.conftest import drawn
+from trainer.export_onnx import export_onnx
 
 ENGLISH = Path(model_dir()) / "english_g2.pth"
 
@@ -48,6 +57,43 @@ def test_a_batch_changes_no_reading() -> None:
     assert [sure for _, sure in together] == pytest.approx([sure for _, sure in alone], abs=1e-4)
     assert [text for text, _ in recognizer.read(patches, batch_size=1)] == [text for text, _ in alone]
     assert recognizer.read([]) == []
+
+
+@pytest.fixture
+def torch_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".onnx"])
+def test_the_number_of_threads_changes_no_reading(suffix: str, tmp_path: Path, torch_threads: None) -> None:
+    path = ENGLISH
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime")
+        path = tmp_path / "english.onnx"
+        export_onnx(read_weights(ENGLISH), path)
+    patches = [drawn(text) for text in ("one", "No. 42", "a longer line", "3,000", "l", "two", "2001. 3. 15.")]
+    found = []
+    for number in (1, 3):
+        torch.set_num_threads(number)
+        found.append(Recognizer.load(path).read(patches, batch_size=2))
+        assert torch.get_num_threads() == number
+    one, three = found
+    assert [text for text, _ in one] == [text for text, _ in three]
+    assert [sure for _, sure in one] == pytest.approx([sure for _, sure in three], abs=1e-4)
+
+
+def test_many_threads_may_read_at_once(torch_threads: None) -> None:
+    torch.set_num_threads(2)
+    recognizer = Recognizer.load(ENGLISH)
+    texts = ["one", "No. 42", "a longer line of words", "3,000", "l", "two"]
+    patches = [drawn(text) for text in texts]
+    alone = recognizer.read(patches)
+    with ThreadPoolExecutor(4) as pool:
+        for turned, found in pool.map(lambda turn: (turn, recognizer.read(patches[turn:] + patches[:turn])), range(6)):
+            assert [text for text, _ in found] == [text for text, _ in alone[turned:] + alone[:turned]]
+        assert set(pool.map(lambda _: torch.get_num_threads(), range(20))) == {2}
 
 
 def test_a_beam_is_asked_for_when_loading() -> None:
@@ -110,6 +156,46 @@ def test_a_damaged_easyocr_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "model" / "english_g2.pth").write_bytes(b"half")
     with pytest.raises(DataError, match=r"english_g2.pth: md5 .* not EasyOCR's .*; remove it and put the file of"):
         find_weights("english_g2", tmp_path)
+
+
+def test_a_missing_easyocr_file_is_downloaded_by_easyocr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EasyOCR downloads a zip; here it is one of english_g2 under the name of a model that no package holds."""
+    (tmp_path / "site").mkdir()
+    with zipfile.ZipFile(tmp_path / "site" / "latin.zip", "w") as archive:
+        archive.write(ENGLISH, "latin_g2.pth")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    english, folder = RECOGNIZERS["english_g2"], tmp_path / "EasyOCR"
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/latin.zip"
+        monkeypatch.setitem(RECOGNIZERS, "latin_g2", english | {"filename": "latin_g2.pth", "url": url})
+        recognizer = Recognizer.load("latin_g2", easyocr_dir=folder)
+        server.shutdown()
+    assert [path.name for path in (folder / "model").iterdir()] == ["latin_g2.pth"]
+    assert recognizer.read([drawn("3,000")])[0][0] == "3,000"
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({}, Path("home", ".EasyOCR")),
+        ({"MODULE_PATH": "second"}, Path("second")),
+        ({"MODULE_PATH": "second", "EASYOCR_MODULE_PATH": "first"}, Path("first")),
+    ],
+)
+def test_models_are_looked_for_where_easyocr_keeps_them(
+    variables: dict[str, str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder / "model").mkdir(parents=True)
+    shutil.copy(ENGLISH, tmp_path / folder / "model")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("EASYOCR_MODULE_PATH", "MODULE_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    assert find_weights("english_g2", default_easyocr_dir()) == tmp_path / folder / "model" / "english_g2.pth"
+    theirs = runpy.run_path(str(Path(easyocr.__file__).with_name("config.py")))["MODULE_PATH"]
+    assert Path(theirs) == tmp_path / folder
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:

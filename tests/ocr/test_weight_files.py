@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from easyocr.model.model import Model as FirstGeneration
 from easyocr_en_models import model_dir
 from torch import nn
 from torch.ao.quantization import quantize_dynamic
@@ -37,6 +38,18 @@ def test_half_precision_and_missing_counters_are_read_as_easyocr_does(tmp_path: 
     torch.save(half, tmp_path / "half.pth")
     model = load_model(Weights(weights.network, weights.character, read_weights(tmp_path / "half.pth").tensors))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_easyocrs_first_generation_is_known_by_its_names(tmp_path: Path) -> None:
+    """korean.pth is a ResNet; here one of fewer channels, as EasyOCR's own module writes it."""
+    character = str(RECOGNIZERS["korean_g1"]["characters"])
+    torch.manual_seed(0)
+    theirs = FirstGeneration(1, 32, 16, len(character) + 1).eval()
+    torch.save({f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}, tmp_path / "korean.pth")
+    weights, inputs = read_weights(tmp_path / "korean.pth"), torch.randn(2, 1, 64, 130)
+    assert (weights.network.stages, weights.character) == ("None-ResNet-BiLSTM-CTC", character)
+    with torch.inference_mode():
+        assert torch.equal(load_model(weights)(inputs), theirs(inputs, None))
 
 
 def not_a_file(path: Path) -> None:
