@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 from uuid import uuid4
 
@@ -21,13 +21,14 @@ def written_whole(path: Place) -> Iterator[IO[bytes]]:
     The bytes and the rename are on disk when the block has ended (fsync of the file and of its folder); an error
     or a kill leaves whatever stood under `path` before. The temporary name starts with a dot, so that no reader takes
     it for data, and is drawn at random, so that two writers, on two machines even, do not meet. Behind a URL a PUT does
-    the same; until then the bytes wait in a file on this machine.
+    the same; until then the bytes wait in a file on this machine that a kill takes along (on Linux).
     """
     if isinstance(path, Url):
-        with NamedTemporaryFile() as local:
+        by_number = Path("/proc/self/fd")
+        with TemporaryFile() if by_number.is_dir() else NamedTemporaryFile() as local:
             yield local
             local.flush()
-            write(path.text, Path(local.name))
+            write(path.text, by_number / str(local.fileno()) if by_number.is_dir() else Path(local.name))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp-{uuid4().hex[:12]}")

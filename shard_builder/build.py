@@ -28,7 +28,7 @@ from shard_builder.commits import Commit, Failure, check_owner, claimed, finishe
 from shard_builder.engines import RunJobs, engine
 from shard_builder.job import run_job
 from shard_builder.listing import NO_IMAGE, NO_LABEL
-from shard_builder.page_count import shown_by_page
+from shard_builder.page_count import remove_counts, shown_by_page
 from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
 from shard_builder.remote_zips import Dataset
 from shard_builder.report import print_plan, print_split
@@ -114,6 +114,8 @@ def claim(plans: Sequence[SplitPlan], held: ExitStack, shared: bool) -> None:
         warn_of_unpaired(plan)
     for plan in plans:
         held.enter_context(claimed(plan.folder, plan.fingerprint, shared))
+        if not shared:
+            remove_counts(plan.jobs)
 
 
 def warn_of_unpaired(plan: SplitPlan) -> None:

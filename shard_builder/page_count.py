@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import gettempdir
@@ -22,10 +22,7 @@ LOOK_SECONDS = 0.5
 
 
 def count_path(job: Job) -> Path:
-    """Named like what is half-written: what a killed run leaves, the next one clears with the rest.
-
-    For shards in a bucket it lies on the machine of the job; the progress shows the jobs of this machine, then.
-    """
+    """For shards in a bucket it lies on the machine of the job; the progress shows the jobs of this machine, then."""
     name = f".{job.first_shard:06d}.tmp-pages"
     if isinstance(job.folder, Path):
         return job.folder / BUILD_NAME / name
@@ -36,7 +33,7 @@ def count_path(job: Job) -> Path:
 def shown_by_page(jobs: Sequence[Job]) -> Iterator[None]:
     """Show the progress of jobs that run, on any engine, while the block does."""
     paths, ended = [count_path(job) for job in jobs], Event()
-    remove(paths)
+    remove_counts(jobs)
     shown = progress(pages_done(paths, ended), "shards", "pages", total=sum(len(job.pages) for job in jobs))
     thread = Thread(target=deque, args=(shown, 0), daemon=True)  # a deque of no length takes in all and keeps nothing
     thread.start()
@@ -45,7 +42,7 @@ def shown_by_page(jobs: Sequence[Job]) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        remove(paths)
+        remove_counts(jobs)
 
 
 def pages_done(paths: Sequence[Path], ended: Event) -> Iterator[None]:
@@ -64,6 +61,7 @@ def num_bytes(path: Path) -> int:
     return 0
 
 
-def remove(paths: Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+def remove_counts(jobs: Iterable[Job]) -> None:
+    """Of jobs that no one runs."""
+    for job in jobs:
+        count_path(job).unlink(missing_ok=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from shard_builder.stats import stats
 from shard_builder.verify import verify
 from tests.shard_builder.made_zips import sha256_of_files, write_dataset
 
+ROOT = Path(__file__).parents[2]
 CONFIG = Config(train_images=7, val_images=3, eval_images=2)
 
 
@@ -61,6 +66,52 @@ def test_a_bucket_holds_what_a_folder_would(
     build(CONFIG, dataset, out, ["training"], workers=1)
     assert "2 of 3 groups of shards are there already" in capsys.readouterr().err
     assert sha256_of_files(fetched(str(out), tmp_path / "again")) == sha256_of_files(tmp_path / "disk")
+
+
+KILLED_AT_PUT = """
+import os, signal, sys
+import ocr.files
+import shard_builder.plan
+from shard_builder.__main__ import main
+
+shard_builder.plan.PAGES_A_GROUP, left, put = 2, int(sys.argv.pop()), ocr.files.write
+
+def put_or_die(url, local):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    put(url, local)
+
+ocr.files.write = put_or_die
+main()
+"""
+
+
+def test_a_build_that_is_killed_between_its_files_goes_on_in_the_bucket(
+    dataset: Path, tmp_path: Path, new_bucket: Callable[[], str]
+) -> None:
+    """A group of shards is three PUTs here: a tar, its index, its commit. The manifest is the last."""
+    out, temp = place_of(new_bucket()), tmp_path / "temp"
+    temp.mkdir()
+    options = ("--dataset", dataset, "--out", out, "--training", "--workers", 1, "train_images=7")
+    command = [sys.executable, "-c", KILLED_AT_PUT, *map(str, options)]
+
+    def run(num_puts: int) -> int:
+        environment = os.environ | {"TMPDIR": str(temp)}
+        return subprocess.run([*command, str(num_puts)], cwd=ROOT, env=environment, timeout=60).returncode
+
+    folder = out / "training/select_data"
+    num_tars = []
+    for num_puts in (1, 2, 4, 6):  # no index; no commit; the second group's index; the manifest
+        assert run(num_puts) == -signal.SIGKILL
+        assert not [path for path in temp.iterdir() if not path.name.endswith(".tmp-pages")]
+        num_tars.append(len([*folder.glob("*.tar")]))
+    assert num_tars == [1, 1, 2, 3]
+    assert run(99) == 0
+    assert not [*temp.iterdir()]
+    build(CONFIG, dataset, tmp_path / "disk", ["training"], workers=1)
+    assert sha256_of_files(fetched(str(out), tmp_path / "bucket")) == sha256_of_files(tmp_path / "disk")
 
 
 def test_a_bucket_is_verified(dataset: Path, new_bucket: Callable[[], str], capsys: pytest.CaptureFixture[str]) -> None:
