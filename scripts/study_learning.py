@@ -70,7 +70,7 @@ PARTS = (
     Part("seed", "seed recipe", {"character": "korean_g2", "augment": False}, spoiled=True),
     Part("labels", "+ lossless labels", {}),
     Part("alphabet", "+ whole alphabet", {"character": "korean_g2+ksx1001"}),
-    Part("schedule", "+ schedule", {"schedule": "cosine", "warmup": "100"}),
+    Part("schedule", "+ schedule", {"schedule": "cosine"}),  # and warm-up over a twentieth of the budget
     Part("augmentation", "+ augmentation", {"augment": True}),
 )
 
@@ -187,6 +187,7 @@ def trained_and_measured(
         "val_data": shards / "validation",
         "n_iter": n_iter,
         "val_period": -(-n_iter // NUM_VALIDATIONS),
+        "warmup": n_iter // 20 if "schedule" in keys else 0,
     }
     values = {**FOR_ALL, **keys, **of_run}
     config = load_config(None, [*(f"{key}={value}" for key, value in values.items()), *overrides])
