@@ -232,7 +232,7 @@ def scanned_worse(patch: np.ndarray) -> np.ndarray:
     half = (max(1, width // 2), max(1, height // 2))
     small = cv2.GaussianBlur(cv2.resize(patch, half, interpolation=cv2.INTER_AREA), (0, 0), 0.7)
     _, encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 50])
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
+    decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))
     return np.asarray(cv2.resize(decoded, (width, height), interpolation=cv2.INTER_LINEAR))
 
 

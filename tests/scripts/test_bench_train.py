@@ -8,6 +8,7 @@ from pathlib import Path
 import bench_train
 import cv2
 import pytest
+from bench.loaders import patches_of
 from bench.training import WAYS
 
 from ocr.shards import write_shard
@@ -34,7 +35,7 @@ def test_every_way_is_measured_on_the_same_patches(command: list[str], monkeypat
 
     monkeypatch.setattr(sys, "argv", command)
     arguments = bench_train.parse_arguments()
-    patches = bench_train.patches_of(arguments.shards)
+    patches = patches_of(arguments.shards)
     assert sorted(text for _, text in patches) == TEXTS
     for way in WAYS:
         bench_train.prepare(way, patches, arguments.work)
