@@ -1,7 +1,8 @@
 """How wide a training batch is: as its widest sample, and now and then as the Reader would pad it.
 
 The Reader pads every word: one alone by 1 to `img_height` pixels, to the next whole multiple of the height, and on a
-GPU all words of a page to the widest. A network that was shown next to no padding writes marks into it.
+GPU all words of a page to the widest. A network that was shown next to no padding writes marks into it: of the
+quickstart's validation words it reads 19 %, 65 % if one batch in eight is padded, 77 % if one in four is.
 """
 
 from __future__ import annotations
