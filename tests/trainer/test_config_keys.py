@@ -88,7 +88,7 @@ TESTED_BY = {
     "language_model": "trainer/test_language_model.py::test_validation_decodes_by_beams",
     "language_model_weight": "ocr/test_decoding.py::test_the_config_decides",
     # Evaluation
-    "baseline_model": "evaluator/test_evaluate.py::test_the_command",
+    "baseline_model": "evaluator/test_evaluate_command.py::test_the_command",
 }
 """The test of each key whose effect is not in this file."""
 
