@@ -24,7 +24,7 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +82,36 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         return [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """What an index says of a sample; `patch_offset` counts from the sample's first byte."""
+
+    sample_bytes: int
+    patch_offset: int
+    patch_bytes: int
+    patch_crc: int
+    width: int
+    height: int
+    text: bytes
+
+
+def row_of(sample_bytes: int, members: dict[str, tuple[int, bytes]], size: tuple[int, int] | None = None) -> Row:
+    """The row of a sample with these members: {extension: (offset of its data from the sample's first byte, data)}.
+
+    `size` is the patch's (width, height), for who knows it already.
+    """
+    patch_offset, patch = first_of(members, IMAGE_TYPES)
+    _, text = first_of(members, TEXT_TYPES)
+    width, height = size or image_size(patch) or (0, 0)
+    return Row(sample_bytes, patch_offset, len(patch), zlib.crc32(patch), width, height, text)
+
+
+def first_of(members: dict[str, tuple[int, bytes]], extensions: Sequence[str]) -> tuple[int, bytes]:
+    for extension in extensions:
+        if extension in members:
+            return members[extension]
+    return 0, b""
+
+
 class IndexRows:
     """The index of a tar that is being written or scanned, a row at a time."""
 
@@ -89,13 +119,11 @@ class IndexRows:
         self.rows: list[tuple[int, ...]] = []  # each in the order of COLUMNS
         self.text = bytearray()
 
-    def add(self, sample_offset: int, end: int, members: dict[str, tuple[int, bytes]]) -> None:
-        """A sample from `sample_offset` to `end` with its members: {extension: (offset of its data, data)}."""
-        patch_offset, patch = next((members[name] for name in IMAGE_TYPES if name in members), (0, b""))
-        width, height = image_size(patch) or (0, 0)
-        self.text += next((members[name][1] for name in TEXT_TYPES if name in members), b"")
-        size, crc = end - sample_offset, zlib.crc32(patch)
-        self.rows.append((sample_offset, size, patch_offset, len(patch), crc, width, height, len(self.text)))
+    def add(self, sample_offset: int, row: Row) -> None:
+        self.text += row.text
+        patch_offset = sample_offset + row.patch_offset if row.patch_bytes else 0
+        patch = (patch_offset, row.patch_bytes, row.patch_crc, row.width, row.height)
+        self.rows.append((sample_offset, row.sample_bytes, *patch, len(self.text)))
 
     def index(self, tar_bytes: int, tar_sha256: str) -> Index:
         table = np.array(self.rows, np.uint64).reshape(-1, len(COLUMNS))
@@ -175,11 +203,11 @@ def scan_tar(shard: Path) -> Index:
     with shard.open("rb") as file:
         for start, end, members in samples_of(shard, num_bytes):
             contents = {
-                extension: (offset, os.pread(file.fileno(), size, offset))
+                extension: (offset - start, os.pread(file.fileno(), size, offset))
                 for extension, (offset, size) in members.items()
                 if extension in IMAGE_TYPES + TEXT_TYPES
             }
-            rows.add(start, end, contents)
+            rows.add(start, row_of(end - start, contents))
     return rows.index(num_bytes, file_sha256(shard))
 
 

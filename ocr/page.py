@@ -48,6 +48,8 @@ def page_from_json(label: bytes) -> Page:
 def clip(box: Box, width: int, height: int) -> Box | None:
     """The part of a box that lies on a page of `width` x `height` pixels; None where nothing is left."""
     x0, y0, x1, y1 = box
+    if 0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height:  # as all but a few are
+        return box
     x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 

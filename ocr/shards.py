@@ -20,17 +20,12 @@ from braceexpand import braceexpand
 from ocr.clients import is_url
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
-from ocr.index import BLOCK, Index, IndexRows, file_sha256, read_index, write_index
+from ocr.index import Index, IndexRows, file_sha256, read_index, write_index
+from ocr.packed import PackedSample, Sample, pack, tar_pieces
 from ocr.places import Place, Url
 from ocr.remote import at_once
 
 MANIFEST_NAME = "manifest.json"
-PADDING = bytes(BLOCK)
-PIECE_BYTES = 1 << 20  # to write and to hash at once: sample by sample a shard takes half as long again
-TAR_RECORD = 20 * BLOCK  # a tar ends in at least two zero blocks and fills a record, as tar and tarfile leave it
-
-Sample = tuple[str, dict[str, bytes]]
-"""(key, {extension: bytes}); the key is ASCII and holds no dot, because WebDataset cuts a name at its first dot."""
 
 
 class ShardRecord(msgspec.Struct, frozen=True):
@@ -90,6 +85,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_shard(path: Place, samples: Iterable[Sample]) -> ShardRecord:
     """Write samples as one tar and its index beside it; each appears under its name when it is whole."""
+    return write_packed(path, map(pack, samples))
+
+
+def write_packed(path: Place, samples: Iterable[PackedSample]) -> ShardRecord:
+    """`write_shard` of samples that are packed already."""
     rows, sha256, num_bytes = IndexRows(), hashlib.sha256(), 0
     with written_whole(path) as file:
         for piece in tar_pieces(samples, rows):
@@ -98,25 +98,6 @@ def write_shard(path: Place, samples: Iterable[Sample]) -> ShardRecord:
             num_bytes += len(piece)
     index = rows.index(num_bytes, sha256.hexdigest())
     return record_of(path.name, index, write_index(path, index))
-
-
-def tar_pieces(samples: Iterable[Sample], rows: IndexRows) -> Iterator[bytearray]:
-    """A tar of samples, PIECE_BYTES and a sample at a time; each sample adds its row to `rows`."""
-    piece, at = bytearray(), 0  # the piece begins at byte `at` of the tar
-    for key, members in samples:
-        start = at + len(piece)
-        extents: dict[str, tuple[int, bytes]] = {}
-        for extension, payload in members.items():
-            piece += ustar_header(f"{key}.{extension}", len(payload))
-            extents[extension] = (at + len(piece), payload)
-            piece += payload
-            piece += PADDING[: -len(payload) % BLOCK]
-        rows.add(start, at + len(piece), extents)
-        if len(piece) >= PIECE_BYTES:
-            yield piece
-            at += len(piece)
-            piece = bytearray()
-    yield piece + bytes(2 * BLOCK + -(at + len(piece) + 2 * BLOCK) % TAR_RECORD)
 
 
 def record_of(name: str, index: Index, index_sha256: str) -> ShardRecord:
@@ -130,26 +111,6 @@ def record_of(name: str, index: Index, index_sha256: str) -> ShardRecord:
         min_width=int(widths.min()),
         max_width=int(widths.max()),
     )
-
-
-# A ustar header (POSIX.1-1988): name 100, mode 8, uid 8, gid 8, size 12, mtime 12, checksum 8, type 1, link name 100,
-# magic and version 8, owner 32, group 32, device 16, prefix 155, unused 12. Only name, size and checksum ever differ.
-BEFORE_SIZE = b"0000644\0" + 2 * b"0000000\0"
-AFTER_CHECKSUM = b"0" + bytes(100) + b"ustar\x0000" + bytes(247)
-MTIME = b"00000000000\0"
-FIXED_SUM = sum(BEFORE_SIZE + MTIME + b" " * 8 + AFTER_CHECKSUM)
-
-
-def ustar_header(name: str, num_bytes: int) -> bytes:
-    """The 512 bytes before a member, as `tarfile` writes them for mtime 0 and no owner, ten times as fast.
-
-    Raises ValueError for a name that is not ASCII or longer than 100 characters, or 8 GiB and more.
-    """
-    encoded, size = name.encode("ascii"), b"%011o\0" % num_bytes
-    if len(encoded) > 100 or len(size) > 12:
-        raise ValueError(f"{name}, {num_bytes:,} bytes: does not fit a ustar header")
-    checksum = b"%06o\0 " % (FIXED_SUM + sum(encoded + size))
-    return b"".join((encoded.ljust(100, b"\0"), BEFORE_SIZE, size, MTIME, checksum, AFTER_CHECKSUM))
 
 
 def write_manifest(folder: Place, manifest: Manifest) -> None:

@@ -38,9 +38,10 @@ from ocr.config import load_config, save_config
 from ocr.errors import UsageError, run_command
 from ocr.files import written_whole
 from ocr.index import read_index, scan_tar
+from ocr.packed import Sample
 from ocr.page import decode_image
 from ocr.recognizer import Recognizer
-from ocr.shards import Sample, find_shards, write_shard
+from ocr.shards import find_shards, write_shard
 from ocr.weights import charset_of
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "easyocr", "webdataset")

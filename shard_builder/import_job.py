@@ -13,8 +13,9 @@ from time import monotonic
 import cv2
 import msgspec
 
+from ocr.packed import Sample
 from ocr.page import JPEG_BEGINS, Word, decode_image, image_size
-from ocr.shards import Sample, write_shard
+from ocr.shards import write_shard
 from shard_builder.commits import Commit, Failure, write_commit
 from shard_builder.image_set import NO_SUCH_IMAGE, ImageSet, Row
 from shard_builder.job import BAD_IMAGE, encode

@@ -19,8 +19,9 @@ import numpy as np
 
 from ocr.clients import RemoteError
 from ocr.errors import DataError
+from ocr.packed import PackedSample, Sample, pack
 from ocr.page import Page, Word, crop, decode_image, page_to_json
-from ocr.shards import CategoryCounts, Sample, ShardRecord, write_shard
+from ocr.shards import CategoryCounts, ShardRecord, write_packed, write_shard
 from shard_builder.ahead import by_place, reading_ahead, spare_bytes
 from shard_builder.aihub import read_label
 from shard_builder.archives import read_at
@@ -140,15 +141,16 @@ def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
             tally.count_page(page.category, words)
             tally.words.update(page.fates)
             for index, word in words:
-                spill.put(slots[number][index], to_sample(page, word, job.settings))
+                spill.put(slots[number][index], packed(page, word, job.settings))
         parts = zip(job.shard_paths(), even_parts(num_slots, job.num_shards), strict=True)
-        return [write_shard(path, spill.samples(start, stop)) for path, (start, stop) in parts]
+        return [write_packed(path, spill.samples(start, stop)) for path, (start, stop) in parts]
 
 
-def to_sample(page: DecodedPage, word: Word, settings: Settings) -> Sample:
+def packed(page: DecodedPage, word: Word, settings: Settings) -> PackedSample:
     x0, y0, x1, y1 = word.box
     key = f"{page.source.key}_{x0}-{y0}-{x1}-{y1}"
-    return key, {settings.patch_format: encode(crop(page.image, word.box), settings), "txt": word.text.encode()}
+    members = {settings.patch_format: encode(crop(page.image, word.box), settings), "txt": word.text.encode()}
+    return pack((key, members), (x1 - x0, y1 - y0))
 
 
 def encode(patch: np.ndarray, settings: Settings) -> bytes:

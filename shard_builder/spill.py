@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-import numpy as np
-
+from ocr.index import Row
+from ocr.packed import PackedSample
 from ocr.places import Place
-from ocr.shards import Sample
 
 WRITE_BUFFER_BYTES = 1 << 20
 
@@ -27,8 +26,8 @@ class Spill:
     def __init__(self, folder: Place, num_slots: int) -> None:
         local = folder if isinstance(folder, Path) else None
         self.file = tempfile.TemporaryFile(dir=local, buffering=WRITE_BUFFER_BYTES)  # noqa: SIM115
-        self.offset = np.zeros(num_slots, np.uint64)
-        self.num_bytes = np.zeros(num_slots, np.uint32)
+        self.rows: list[Row | None] = [None] * num_slots
+        self.offset = array("Q", bytes(8 * num_slots))
         self.end = 0
 
     def __enter__(self) -> Spill:
@@ -37,18 +36,15 @@ class Spill:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def put(self, slot: int, sample: Sample) -> None:
-        encoded = msgspec.msgpack.encode(sample)
-        self.file.write(encoded)
-        self.offset[slot], self.num_bytes[slot] = self.end, len(encoded)
-        self.end += len(encoded)
+    def put(self, slot: int, sample: PackedSample) -> None:
+        self.file.write(sample.content)
+        self.rows[slot], self.offset[slot] = sample.row, self.end
+        self.end += len(sample.content)
 
-    def samples(self, start: int, stop: int) -> Iterator[Sample]:
+    def samples(self, start: int, stop: int) -> Iterator[PackedSample]:
         """The samples in slots start..stop; a slot that was never filled is passed over."""
         self.file.flush()
-        decoder = msgspec.msgpack.Decoder(Sample)
-        for offset, num_bytes in zip(
-            self.offset[start:stop].tolist(), self.num_bytes[start:stop].tolist(), strict=True
-        ):
-            if num_bytes:
-                yield decoder.decode(os.pread(self.file.fileno(), num_bytes, offset))
+        descriptor = self.file.fileno()
+        for row, offset in zip(self.rows[start:stop], self.offset[start:stop], strict=True):
+            if row:
+                yield PackedSample(os.pread(descriptor, row.sample_bytes, offset), row)

@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from ocr.errors import DataError
-from ocr.index import IMAGE_TYPES, TEXT_TYPES, Index, IndexRows
+from ocr.index import IMAGE_TYPES, TEXT_TYPES, Index, IndexRows, row_of
 from ocr.tars import Sample
 from trainer.distributed import Process
 from trainer.order import WINDOW_BATCHES, Cursor, rounded_up, share
@@ -121,7 +121,8 @@ def index_of(samples: Sequence[Sample]) -> Index:
     """The rows that an index would hold for samples, but for where they lie."""
     rows = IndexRows()
     for sample in samples:
-        rows.add(0, 0, {name: (0, value) for name, value in sample.items() if isinstance(value, bytes)})
+        members = {name: (0, value) for name, value in sample.items() if isinstance(value, bytes)}
+        rows.add(0, row_of(0, members))
     return rows.index(0, "")
 
 

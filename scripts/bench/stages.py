@@ -12,8 +12,9 @@ import cv2
 
 from bench.dataset import DrawnPage
 from ocr.config import Config
-from ocr.page import crop, decode_image
-from ocr.shards import write_shard
+from ocr.packed import PackedSample, pack
+from ocr.page import Word, crop, decode_image
+from ocr.shards import write_packed
 from shard_builder.aihub import read_label
 from shard_builder.commits import BUILD_NAME
 from shard_builder.engines import engine
@@ -75,15 +76,22 @@ def step_by_step(job: Job, clock: Clock) -> None:
             clock.lap("crop")
             encoded = [encode(patch, job.settings) for patch in patches]
             clock.lap("encode")
-            for (index, word), content in zip(words, encoded, strict=True):
-                key = f"{source.key}_{'-'.join(map(str, word.box))}"
-                spill.put(slots[number][index], (key, {"jpg": content, "txt": word.text.encode()}))
+            samples = [packed(source.key, word, content) for (_, word), content in zip(words, encoded, strict=True)]
+            clock.lap("tar: headers, CRC-32")
+            for (index, _), sample in zip(words, samples, strict=True):
+                spill.put(slots[number][index], sample)
             clock.lap("spill: write")
         for path, (start, stop) in zip(job.shard_paths(), even_parts(len(spill.offset), job.num_shards), strict=True):
-            samples = list(spill.samples(start, stop))
+            shuffled = list(spill.samples(start, stop))
             clock.lap("spill: read")
-            write_shard(path, samples)
-            clock.lap("shard: tar, SHA-256, index")
+            write_packed(path, shuffled)
+            clock.lap("shard: write, SHA-256, index")
+
+
+def packed(key: str, word: Word, content: bytes) -> PackedSample:
+    x0, y0, x1, y1 = word.box
+    members = {"jpg": content, "txt": word.text.encode()}
+    return pack((f"{key}_{x0}-{y0}-{x1}-{y1}", members), (x1 - x0, y1 - y0))
 
 
 def inflate_milliseconds(pages: Sequence[DrawnPage]) -> float:

@@ -12,7 +12,8 @@ import pytest
 
 from ocr.errors import DataError
 from ocr.index import Index, index_path, read_index, scan_tar, write_index
-from ocr.shards import Sample, ustar_header, write_shard
+from ocr.packed import Sample, ustar_header
+from ocr.shards import write_shard
 
 
 def patch(width: int, height: int, image_type: str = "jpg") -> bytes:

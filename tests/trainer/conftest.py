@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from ocr.config import Config
-from ocr.shards import Sample, write_shard
+from ocr.packed import Sample
+from ocr.shards import write_shard
 from ocr.weights import charset_of
 from trainer.distributed import Process
 from trainer.recipe import Recipe

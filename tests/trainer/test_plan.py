@@ -12,7 +12,7 @@ import pytest
 from ocr.charset import num_ctc_steps
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.index import IndexRows, index_path, read_index
+from ocr.index import IndexRows, index_path, read_index, row_of
 from ocr.patch import fitted_widths, num_steps
 from ocr.shards import write_shard
 from tests.trainer.conftest import changed, drawn, number_shards, recipe, sample
@@ -62,7 +62,7 @@ def test_fates_of_many_samples_are_those_of_each(config: Config, prediction: str
     texts = ["".join(order.choices("가나다abc 힣Z", k=order.randrange(9))) for _ in range(2_000)]
     for text in texts:
         patch = cv2.imencode(".png", np.zeros((order.randrange(20, 90), order.randrange(4, 90)), np.uint8))[1].tobytes()
-        rows.add(0, 0, {"png": (0, patch), "txt": (0, text.encode())})
+        rows.add(0, row_of(0, {"png": (0, patch), "txt": (0, text.encode())}))
     index = rows.index(0, "")
     widths = rules.training_widths(index)
     found = [FATES[fate] for fate in rules.fates(index, widths).tolist()]
