@@ -1,8 +1,11 @@
-"""The order of the files; an S3 that is moto's, and clients that lose no time over faults that are wanted."""
+"""The order of the files; an S3 that is moto's, a Google Cloud Storage that is gcp-storage-emulator's, and clients that
+lose no time over faults that are wanted."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -42,6 +45,31 @@ def new_bucket() -> Iterator[Callable[[], str]]:
 
         yield make
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def new_google_bucket() -> Iterator[Callable[[], str]]:
+    """As `new_bucket`, on Google Cloud Storage."""
+    from gcp_storage_emulator.server import create_server
+
+    with pytest.MonkeyPatch.context() as patch:
+        # It speaks JSON; gcsfs would ask by gRPC what kind of a bucket it is, and wait a minute for an answer.
+        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        patch.setenv("FSSPEC_GS_TOKEN", "anon")
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        server = create_server("127.0.0.1", port, in_memory=True)
+        server.start()
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        numbers = count()
+
+        def make() -> str:
+            name = f"bucket-{next(numbers)}"
+            ocr.clients.filesystem(f"gs://{name}").mkdir(name)
+            return f"gs://{name}"
+
+        yield make
+        server.stop()
 
 
 @pytest.fixture

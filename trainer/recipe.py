@@ -43,7 +43,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
     def target(self, text: str) -> str:
         """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
-        if not self.config.data_filtering_off:
+        if not self.config.data_filtering_off or self.charset.class_of.keys() >= set(text):
             return text
         return "".join(filter(self.charset.class_of.__contains__, text))
 

@@ -184,7 +184,7 @@ def test_every_string_is_there_in_both_languages_and_used() -> None:
     named = set(re.findall(r"""\bt\(["']([\w.]+)["']|data-t(?:-\w+)?="([\w.]+)\"""", code))
     asked = {key for pair in named for key in pair if key and not key.endswith(".")}  # the others are put together
     assert asked <= set(strings)
-    computed = ("effect.", "fate.", "figure.", "define.", "plot.", "group.", "key.")
+    computed = ("effect.", "fate.", "figure.", "define.", "plot.", "group.", "key.", "reason.")
     assert {key for key in strings if not key.startswith(computed)} - asked - set(re.findall(r'"(\w+)"', code)) == set()
 
 

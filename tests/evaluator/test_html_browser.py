@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from chromium import BROWSER, DRIVER, MISSING, open_chromium
 from selenium import webdriver
@@ -16,6 +18,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from evaluator.pages import UnreadablePage, decode_page
+from ocr.page import Page
 from tests.evaluator.made_report import BASELINE, FINETUNED, HOSTILE, write_made_report
 
 HOSTILE_PAGE = f"hostile {HOSTILE[0]}"
@@ -257,6 +261,24 @@ def test_a_page_that_failed_says_why(page: webdriver.Chrome) -> None:
     open_page(page, 2, 4)
     assert HOSTILE[0] in texts(page, "#page-failure")[0]
     assert boxes(page, ".missed") == 4
+
+
+def test_why_a_page_failed_is_said_in_korean(page: webdriver.Chrome) -> None:
+    """All that the evaluator says of pages; a reason that the report does not know stays as it is."""
+    label = Page("page", "", 30, 40, ())
+    reasons = []
+    for jpg in (None, b"", cv2.imencode(".jpg", np.zeros((20, 10), np.uint8))[1].tobytes()):
+        with pytest.raises(UnreadablePage) as raised:
+            decode_page(jpg, label)
+        reasons.append(str(raised.value))
+    press(page, "k")
+    told = [page.execute_script("return settings.reason(arguments[0])", reason) for reason in reasons]
+    assert told == [
+        "샘플에 페이지 이미지(.jpg)가 없습니다",
+        "페이지 이미지를 디코딩할 수 없습니다",
+        "페이지 이미지는 10x20 픽셀인데 라벨에는 30x40로 되어 있습니다",
+    ]
+    assert page.execute_script("return settings.reason(arguments[0])", HOSTILE[0]) == HOSTILE[0]
 
 
 def test_a_page_whose_file_is_gone_is_said_to_be(browser: webdriver.Chrome, tmp_path: Path) -> None:

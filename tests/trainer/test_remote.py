@@ -87,8 +87,11 @@ def test_a_web_server_gives_the_batches_of_the_disk(
         assert shards(recipe(config)).fingerprint == shards(recipe(from_disk)).fingerprint
 
 
-def test_a_bucket_gives_the_batches_of_the_disk(from_disk: Config, folder: Path, new_bucket: Callable[[], str]) -> None:
-    url = new_bucket()
+@pytest.mark.parametrize("made_by", ["new_bucket", "new_google_bucket"])
+def test_a_bucket_gives_the_batches_of_the_disk(
+    made_by: str, from_disk: Config, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(made_by)()
     for path in folder.rglob("*.*"):
         write(f"{url}/{path.relative_to(folder)}", path)
     config = changed(from_disk, **places(url))

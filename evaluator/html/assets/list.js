@@ -104,7 +104,7 @@ const list = (() => {
       const value = column.value(page);
       if (column.name === "number") {
         cell.append(link);
-        if (page.failure) cell.append(element("small", { className: "failure" }, `${t("failed")}: ${page.failure}`));
+        if (page.failure) cell.append(element("small", { className: "failure" }, `${t("failed")}: ${settings.reason(page.failure)}`));
       } else if (typeof value === "string") cell.append(value);
       else if (column.share) {
         const share = element("span", { className: "share" }, figure(value));

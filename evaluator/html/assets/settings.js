@@ -42,8 +42,19 @@ const settings = (() => {
     return values.reduce((filled, value, place) => filled.replace(`{${place}}`, () => value), text);
   }
 
+  /* Why a page failed, in the language chosen; the evaluator says it in English, with sizes in the place of {0}, {1}. */
+  function reason(said) {
+    for (const key of Object.keys(REPORT.strings).filter((each) => each.startsWith("reason."))) {
+      const parts = REPORT.strings[key][0].split(/\{\d\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+      const found = said.match(new RegExp(`^${parts.join("(\\S+)")}$`));
+      if (found) return t(key, ...found.slice(1));
+    }
+    return said;
+  }
+
   function applyLanguage(root = document) {
     document.documentElement.lang = language;
+    for (const node of root.querySelectorAll("[data-reason]")) node.textContent = reason(node.dataset.reason);
     for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
     for (const node of root.querySelectorAll("[data-t-title]")) node.title = t(node.dataset.tTitle);
     for (const node of root.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
@@ -62,7 +73,7 @@ const settings = (() => {
 
   prefersDark.addEventListener("change", applyTheme);
   applyTheme();
-  return { t, applyLanguage, switchLanguage, switchTheme, onLanguage: (listener) => listeners.push(listener) };
+  return { t, reason, applyLanguage, switchLanguage, switchTheme, onLanguage: (listener) => listeners.push(listener) };
 })();
 
 const t = settings.t;

@@ -97,7 +97,7 @@ const viewer = (() => {
     const { f1 } = store.pages[page].systems[system];
     const [place, length] = list.place(page);
     $("page-facts").textContent = [store.pages[page].category, `F1 ${figure(f1)}`, `${place || "–"} / ${length}`].join(" · ");
-    showFailure(failure && `${t("failed")}: ${failure}. ${t("failed_page")}`);
+    showFailure(failure && `${t("failed")}: ${settings.reason(failure)}. ${t("failed_page")}`);
     drawCounts();
     drawErrors();
   }
