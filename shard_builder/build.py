@@ -33,6 +33,7 @@ from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
 from shard_builder.remote_zips import Dataset
 from shard_builder.report import print_plan, print_split
 from shard_builder.splits import SPLITS
+from shard_builder.tables import counted
 from shard_builder.traffic import Metered, print_fetched
 
 
@@ -121,10 +122,8 @@ def claim(plans: Sequence[SplitPlan], held: ExitStack, shared: bool) -> None:
 def warn_of_unpaired(plan: SplitPlan) -> None:
     no_label, no_image = plan.left_out[NO_LABEL], plan.left_out[NO_IMAGE]
     if no_label or no_image:
-        print(
-            f"{plan.split}: left out: {no_label:,} images without label, {no_image:,} labels without image",
-            file=sys.stderr,
-        )
+        images, labels = f"{counted(no_label, 'image')} without label", f"{counted(no_image, 'label')} without image"
+        print(f"{plan.split}: left out: {images}, {labels}", file=sys.stderr)
 
 
 def todo_of(plan: SplitPlan) -> list[Job]:
