@@ -31,7 +31,7 @@ from evaluator.experiment import (
 )
 from evaluator.figures import Sums, page_sums, scores_of, total
 from evaluator.groupings import load_groupings
-from evaluator.html.write import write_html
+from evaluator.html.write import check_replaceable, write_html
 from evaluator.mean_precision import detection_extra
 from evaluator.overlap import Clock
 from evaluator.pages import find_page_shards, read_images, read_labels, verify
@@ -70,6 +70,7 @@ def evaluate(
     eval_set = [eval_set] if isinstance(eval_set, str) else list(eval_set)
     with joined(cuda) as process:
         check_folder(out)
+        check_replaceable(out)
         check_folder(cache, "--cache")
         shards = find_page_shards(eval_set)
         with clock.timed("verification"):

@@ -194,7 +194,8 @@ def parse_override(override: str) -> tuple[str, Any]:
 
 
 def nearest_key(key: str) -> str:
-    near = difflib.get_close_matches(key, Config.__struct_fields__, n=1)
+    """A key of a file may be no text: YAML takes `on` for True."""
+    near = difflib.get_close_matches(str(key), Config.__struct_fields__, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -75,8 +75,12 @@ class Url(msgspec.Struct, frozen=True, order=True, gc=False):
         remove(self.text)
 
     def glob(self, pattern: str) -> Iterator[Url]:
-        """The files in this folder whose names match."""
-        for url in files_below(self.text):
+        """The files in this folder whose names match; none where there is no such folder."""
+        try:
+            urls = files_below(self.text)
+        except FileNotFoundError:  # a web server says so; a bucket has no folders, and lists nothing
+            return
+        for url in urls:
             found = Url(url)
             if found.parent.split()[0] == self.split()[0].rstrip("/") and fnmatchcase(found.name, pattern):
                 yield found

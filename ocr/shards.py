@@ -166,7 +166,7 @@ def shards_behind(url: str) -> list[Url]:
     if whole_folder:
         folder = Url(url.rstrip("/"))
         manifest = read_manifest(folder)
-        named = [folder / shard.name for shard in manifest.shards] if manifest else listed(folder)
+        named = [folder / shard.name for shard in manifest.shards] if manifest else sorted(folder.glob("*.tar"))
     if not named:
         raise UsageError(f"{Url(url)}: no shard (*.tar) there; build them with `python -m shard_builder --out`")
     for folder in sorted({shard.parent for shard in named}):
@@ -174,13 +174,6 @@ def shards_behind(url: str) -> list[Url]:
             names = {shard.name for shard in named if shard.parent == folder}
             check_shards(folder, manifest, names, whole_folder)
     return named
-
-
-def listed(folder: Url) -> list[Url]:
-    try:
-        return sorted(folder.glob("*.tar"))
-    except FileNotFoundError:
-        return []
 
 
 def brace_patterns(spec: str) -> list[str]:

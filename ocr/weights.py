@@ -53,10 +53,21 @@ def charset_of(character: str, of_data: str = "") -> Charset:
         near = difflib.get_close_matches(base, RECOGNIZERS, n=1)
         meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECOGNIZERS)}"
         raise UsageError(f"character: {character!r} is no model of EasyOCR, alone or with +ksx1001 or +data; {meant}")
+    if base in RECOGNIZERS:
+        check_alphabet(base)
     characters = str(RECOGNIZERS[base]["characters"]) if base in RECOGNIZERS else base
     for addition in additions:
         characters = extended(characters, of_data if addition == "data" else ks_x_1001())
     return Charset(characters)
+
+
+def check_alphabet(name: str) -> None:
+    """Raise UsageError for the few EasyOCR models (Arabic, Bengali, Devanagari) whose alphabets break our rules."""
+    try:
+        Charset(str(RECOGNIZERS[name]["characters"]))
+    except UsageError as error:
+        reason = str(error).removeprefix("character: ").rpartition(";")[0]
+        raise UsageError(f"{name}: its alphabet is not read here: {reason}; name another model") from error
 
 
 def split_additions(character: str) -> tuple[str, list[str]]:
@@ -97,6 +108,7 @@ def find_recognizer(path_or_name: str, easyocr_dir: Path) -> Path:
     """
     path = Path(path_or_name).expanduser()
     if not path.exists() and path_or_name in RECOGNIZERS:
+        check_alphabet(path_or_name)
         return find_weights(path_or_name, easyocr_dir)
     if not path.is_file():
         near = difflib.get_close_matches(path_or_name, RECOGNIZERS, n=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -122,9 +123,9 @@ def listed(images: ImageSet) -> list[KeyedRow]:
 
 def without_pages_of(held_out: Sequence[KeyedRow], rows: Sequence[KeyedRow]) -> list[KeyedRow]:
     """Rows to train on; those of a page that the model is measured on are refused, as the builder does."""
-    pages = {found[1] for key, _ in held_out if (found := PAGE_AND_BOX.fullmatch(key))}
+    pages = {page for key, row in held_out if (page := page_of(key, row)) != key}
     return [
-        (key, msgspec.structs.replace(row, refused=IN_VALIDATION) if page_of(key) in pages else row)
+        (key, msgspec.structs.replace(row, refused=IN_VALIDATION) if page_of(key, row) in pages else row)
         for key, row in rows
     ]
 
@@ -137,7 +138,7 @@ def divided(
     A page is what names like `<page>_<x0>-<y0>-<x1>-<y1>.png` have in common, AI-Hub's words as the seed project wrote
     them; any other image stands for itself. Raises UsageError where one page holds all.
     """
-    num_rows = Counter(page_of(key) for key, _ in rows)
+    num_rows = Counter(page_of(key, row) for key, row in rows)
     held_out: set[str] = set()
     num_held_out = 0
     for page in sorted(num_rows, key=lambda page: seeded(seed, page)):
@@ -147,12 +148,13 @@ def divided(
         num_held_out += num_rows[page]
     if num_held_out == len(rows):
         raise UsageError(f"{images.path}: too few pages to divide; give --validation DIR, or --validation-share 0")
-    training = [(key, row) for key, row in rows if page_of(key) not in held_out]
-    return training, [(key, row) for key, row in rows if page_of(key) in held_out]
+    training = [(key, row) for key, row in rows if page_of(key, row) not in held_out]
+    return training, [(key, row) for key, row in rows if page_of(key, row) in held_out]
 
 
-def page_of(key: str) -> str:
-    found = PAGE_AND_BOX.fullmatch(key)
+def page_of(key: str, row: Row) -> str:
+    """By the image's own name: a key holds no Korean and no dot, and may end in a hash."""
+    found = PAGE_AND_BOX.fullmatch(unicodedata.normalize("NFC", PurePosixPath(row.name).stem))
     return found[1] if found else key
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from multiprocessing import parent_process
 from time import monotonic
 
 import cv2
@@ -40,8 +41,6 @@ from shard_builder.zips import ReadAt, read_entry
 BROKEN_ENTRY = "broken entry"
 BAD_IMAGE = "image not decodable"
 OF_REFUSED_PAGE = "on a page that is not readable"
-
-PARENT = os.getppid()  # of a worker: the build, or an engine's own process
 
 
 class Tally:
@@ -161,6 +160,7 @@ def encode(patch: np.ndarray, settings: Settings) -> bytes:
 def read_pages(job: Job, tally: Tally, numbers: Sequence[int]) -> Iterator[tuple[int, DecodedPage]]:
     """(number in the job, page) of each page that can be read, in the order of `numbers`; the others are counted."""
     sources = [job.pages[number] for number in numbers]
+    parent = os.getppid()  # of a worker: the build, or an engine's own process
     entries = [entry for source in sources for entry in (source.label, source.image)]
     with count_path(job).open("wb", buffering=0) as count, reading_ahead(entries, spare_bytes(sources)) as read:
         for number, source in zip(numbers, sources, strict=True):
@@ -172,7 +172,7 @@ def read_pages(job: Job, tally: Tally, numbers: Sequence[int]) -> Iterator[tuple
             else:
                 yield number, page
             count.write(b".")
-            if os.getppid() != PARENT:  # killed; whoever builds now should have the core
+            if parent_process() and os.getppid() != parent:  # killed; whoever builds now should have the core
                 os._exit(1)
 
 

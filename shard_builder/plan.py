@@ -5,8 +5,8 @@
     -> words a page                     from the labels: scan.py
     -> jobs, a group of shards each     `jobs_of`; a word's shard and place in it: `slots_of`
 
-A page's split depends on the seed and its stem alone: asking for more pages, or adding zips, moves none of those that
-training and evaluation already hold.
+Pages stand in an order that the seed and their stems alone decide, and a split is the first of them: asking for more
+pages moves none of those that training and evaluation already hold. Zips that are added bring pages in between.
 
 Words are shuffled over a group of shards, because a batch should not come from few pages: 256 words in the order of
 shards come from 3 pages as they stand in the zips, from 86 when each shard is shuffled, from 215 of the possible 252

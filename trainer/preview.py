@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ocr.clients import is_url
-from ocr.config import Config, load_config
+from ocr.config import Config, load_config, selected_folders
 from ocr.contact_sheet import font
 from ocr.errors import DataError, UsageError, run_command
 from ocr.files import written_whole
@@ -53,10 +53,11 @@ def main() -> None:
     config = load_config(arguments.config, arguments.overrides)
     if arguments.samples < 1:
         raise UsageError(f"--samples {arguments.samples}: at least one is needed")
-    named = arguments.shards or f"{config.train_data}/{config.select_data}"
-    if is_url(named):
-        raise UsageError(f"{named}: a preview reads shards on this machine; name some with --shards")
-    shards = find_shards(named)
+    folders = [f"{config.train_data}/{folder}" for folder in selected_folders(config)]
+    named = [arguments.shards] if arguments.shards else folders
+    if urls := [name for name in named if is_url(name)]:
+        raise UsageError(f"{urls[0]}: a preview reads shards on this machine; name some with --shards")
+    shards = [shard for name in named for shard in find_shards(name)]
     sheet = contact_sheet(draw_samples(shards, arguments.samples, config), config)
     with written_whole(arguments.out) as file:
         sheet.save(file, "png")

@@ -38,12 +38,13 @@ from evaluator.html.plots import LETTERS
 from evaluator.html.scans import write_scan
 from evaluator.html.worst_words import WorstWord, patches_by_page, worst_words
 from evaluator.report import Report
+from ocr.errors import UsageError
 from ocr.files import written_whole
 from ocr.page import Box, Page
 from ocr.progress import progress
 
 HERE = Path(__file__).parent
-FOLDER = "html"
+FOLDER, DATA_NAME = "html", "data.js"
 SCRIPTS = ("settings", "store", "dom", "list", "words", "stage", "viewer", "keys", "app")
 """In the order the page loads them; `settings` comes early, so that a dark page never flashes white."""
 
@@ -80,21 +81,31 @@ def write_html(
     return out / "index.html"
 
 
+def check_replaceable(out: Path) -> None:
+    """Raise UsageError where a report would take the place of something that is none."""
+    for theirs in (out / FOLDER, out / "index.html"):
+        if theirs.exists() and not (out / FOLDER / DATA_NAME).exists():
+            raise UsageError(f"{theirs}: is not of a report, and would be replaced; choose another --out")
+
+
 @contextmanager
 def replaced_folder(out: Path) -> Iterator[Path]:
     """A folder to fill that takes the old one's place when the block ends without an error."""
-    filling = out / f".{FOLDER}.unfinished"
+    filling, old = out / f".{FOLDER}.unfinished", out / f".{FOLDER}.replaced"
     remove_folder(filling)  # of a run that was killed
+    remove_folder(old)
     for name in ("pages", "scans", "thumbnails", "patches"):
         (filling / name).mkdir(parents=True)
     try:
         yield filling
         # Without index.html nobody opens a folder that is half of one run and half of another.
         (out / "index.html").unlink(missing_ok=True)
-        remove_folder(out / FOLDER)
+        if (out / FOLDER).exists():
+            os.replace(out / FOLDER, old)
         os.replace(filling, out / FOLDER)
     finally:
         remove_folder(filling)
+        remove_folder(old)
 
 
 def remove_folder(folder: Path) -> None:
@@ -125,7 +136,7 @@ def write_data(
         "first_shown": max((n for n, name in enumerate(readings) if name not in given_boxes), default=0),
         "pages": rows,
     }
-    write_script(folder / "data.js", "const REPORT = ", data)
+    write_script(folder / DATA_NAME, "const REPORT = ", data)
     for number, words in enumerate(worst.values()):
         write_script(folder / f"worst-{number}.js", f"store.receive('worst-{number}', ", words, ")")
 

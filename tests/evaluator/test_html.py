@@ -17,9 +17,10 @@ from evaluator.html.page_data import corners
 from evaluator.html.plots import groups_plot, histogram_plot, interval_plot
 from evaluator.html.scans import shrunk, write_scan
 from evaluator.html.worst_words import worst_words
-from evaluator.html.write import HERE, read_strings, to_script
+from evaluator.html.write import HERE, check_replaceable, read_strings, to_script
 from evaluator.significance import Interval
 from evaluator.words import quads_of
+from ocr.errors import UsageError
 from tests.evaluator.made_report import (
     FINETUNED,
     HOSTILE,
@@ -141,6 +142,17 @@ def test_a_second_report_replaces_the_first_and_a_failed_one_leaves_nothing(tmp_
         write_made_report(tmp_path, images={"unknown": None})
     assert index.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["html", "index.html"]
+
+
+@pytest.mark.parametrize("name", ["html/mine.txt", "index.html"])
+def test_what_is_no_report_is_not_replaced(tmp_path: Path, name: str) -> None:
+    write_made_report(tmp_path / "report")
+    check_replaceable(tmp_path / "report")
+    check_replaceable(tmp_path / "new")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"{name.partition('/')[0]}: is not of a report, and would be replaced"):
+        check_replaceable(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_both_spellings_work_on_the_command_line_and_one_alone_in_a_file(tmp_pat
     ("text", "message"),
     [
         ("lerning_rate: 1", "unknown key 'lerning_rate'"),
+        ("on: 5", "unknown key True"),  # YAML's
         ("batchsize: 1", "unknown key 'batchsize'; did you mean 'batch_size'?"),
         ("batch_size: many", "batch_size: expected `int`, got `str`"),
         ("batch_size: 0", "batch_size: expected `int` >= 1"),

@@ -126,6 +126,26 @@ def test_the_splits_that_are_named_are_built(tmp_path: Path) -> None:
     assert "  pages            2 written  2 not drawn\n" in ended.stdout
 
 
+IN_A_FORK = """
+import os, sys
+from shard_builder.__main__ import main
+child = os.fork()
+if child == 0:
+    main()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_one_worker_is_the_build_itself_and_outlives_its_parent(tmp_path: Path) -> None:
+    """Only the worker of a build that was killed ends by itself: a build goes on behind a login that has ended."""
+    write_dataset(tmp_path / "dataset", 4, 4)
+    arguments = ("--dataset", tmp_path / "dataset", "--out", tmp_path / "out", "--workers", 1, *SMALL)
+    command = [sys.executable, "-c", IN_A_FORK, *map(str, arguments)]
+    assert subprocess.run(command, cwd=ROOT, timeout=60).returncode == 0
+    assert (tmp_path / "out/training/select_data/manifest.json").exists()
+
+
 SMALL_GROUPS = """
 import shard_builder.plan as plan
 plan.PAGES_A_GROUP, plan.WORDS_A_SHARD, plan.PAGES_A_SHARD = 20, 60, 4

@@ -180,6 +180,21 @@ def test_a_page_is_never_divided(tmp_path: Path) -> None:
     assert len(validation) == 3 and manifests["validation"].words == {"written": 30}  # 12 % of 20 pages, rounded up
 
 
+@pytest.mark.parametrize("name", ["공문 1", "v1.0 page", "x" * 70])
+def test_a_page_is_never_divided_whatever_its_name(tmp_path: Path, name: str) -> None:
+    """Such names are no sample keys: a hash follows what is left of them."""
+    images = {f"{name}-{page}_{word}-0-{word + 9}-9.png": picture() for page in range(6) for word in range(20)}
+    write_set(tmp_path / "set", images, [f"{image},{image.rpartition('_')[0][-1]}" for image in images])
+    built(tmp_path / "set", tmp_path / "out", share=0.2)
+    splits = [samples_of(tmp_path / "out", split).values() for split in ("training", "validation")]
+    training, validation = ({sample["txt"] for sample in samples} for samples in splits)
+    assert len(training) == 4 and len(validation) == 2 and not training & validation
+    of_a_page = list(images)[:20]
+    write_set(tmp_path / "held_out", {each: images[each] for each in of_a_page}, [f"{each},0" for each in of_a_page])
+    manifests = import_set(CONFIG, tmp_path / "set", tmp_path / "held_out", 0.05, tmp_path / "other", 1)
+    assert manifests["training"].words == {"written": 100, "also in Validation": 20}
+
+
 def test_other_images_stand_for_themselves(tmp_path: Path) -> None:
     images = {f"{index}.png": picture() for index in range(40)}
     write_set(tmp_path / "set", images, [f"{name},가" for name in images])

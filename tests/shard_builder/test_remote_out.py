@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bench.file_server import serving
 
 import shard_builder.plan
 from ocr.clients import METER
@@ -130,6 +132,19 @@ def test_a_bucket_is_verified(dataset: Path, new_bucket: Callable[[], str], caps
     with pytest.raises(DataError, match="1 problem in 1 folder"):
         verify(out, workers=2)
     assert f"{shard}: other bytes than were written; copy it again" in capsys.readouterr().out
+
+
+def test_shards_behind_a_web_server_are_verified(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Copied without what the builder goes on from, as tars of others are."""
+    build(CONFIG, dataset, tmp_path / "shards", ["training"], workers=1)
+    shutil.rmtree(tmp_path / "shards/training/select_data/.build")
+    capsys.readouterr()
+    with serving(tmp_path) as server:
+        verify(place_of(f"{server.url}/shards"), workers=1)
+        assert len(stats(place_of(f"{server.url}/shards"), seed=0)) == 1
+    assert capsys.readouterr().out.startswith("1 folder, 3 shards, 21 samples, ")
 
 
 def test_a_bucket_of_another_build_is_refused(dataset: Path, new_bucket: Callable[[], str]) -> None:

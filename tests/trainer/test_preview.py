@@ -104,6 +104,20 @@ def test_a_kind_that_is_off_says_so_and_shows_the_original(config: Config) -> No
     assert np.array_equal(pictures[1], pictures[0])
 
 
+def test_folders_that_are_mixed_are_all_drawn_from(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("drawn", "1"), ("real", "2")):
+        write_shard(tmp_path / name / "000000.tar", [sample(name, text)])
+    keys = (f"train_data={tmp_path}", "select_data=drawn-real", "batch_ratio=0.5-0.5")
+    options = ("--config", str(ROOT / "configs/korean_g2.yaml"), "--out", str(tmp_path / "sheet.png"), *keys)
+    monkeypatch.setattr(sys, "argv", ["preview", *options])
+    main()
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.height > 2 * 64
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'sheet.png'}: ")
+
+
 def test_very_wide_and_very_small_patches_fit_the_sheet(config: Config, tmp_path: Path) -> None:
     write_shard(
         tmp_path / "000000.tar",
