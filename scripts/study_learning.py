@@ -1,12 +1,12 @@
 """`python scripts/study_learning.py --work DIR`: what each part of the recipe brings, on drawn pages and one budget.
 
-The recipes follow one another, each with one part more, from EasyOCR's english_g2 and for the same number of patches:
+Every recipe has one part more than another, from EasyOCR's english_g2 and for the same number of patches:
 
     seed recipe          labels as its labels.csv spoiled them, korean_g2's alphabet, Adadelta, no augmentation
     + lossless labels    `하며,` and not `"하며,"`
     + whole alphabet     character: korean_g2+ksx1001
-    + schedule           warm-up and cosine
-    + augmentation       augment: True
+        + schedule       to the three above: warm-up and cosine
+        + augmentation   to the three above: augment: True
 
 Every recipe is measured by what it exports, best_norm_ed.pth, over every validation word and its whole, true text. So
 a word that an alphabet cannot write is a word read wrong, as in use; and once more over the same words as a worse scan
@@ -59,20 +59,21 @@ FOR_ALL = {
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A recipe: all parts before this one, and the config keys that this one adds."""
+    """A recipe: what this part adds to the keys of another recipe."""
 
     name: str
     title: str
+    base: str
     keys: dict[str, str | bool]
     spoiled: bool = False
 
 
 PARTS = (
-    Part("seed", "seed recipe", {"character": "korean_g2", "augment": False}, spoiled=True),
-    Part("labels", "+ lossless labels", {}),
-    Part("alphabet", "+ whole alphabet", {"character": "korean_g2+ksx1001"}),
-    Part("schedule", "+ schedule", {"schedule": "cosine"}),  # and warm-up over a twentieth of the budget
-    Part("augmentation", "+ augmentation", {"augment": True}),
+    Part("seed", "seed recipe", "", {"character": "korean_g2", "augment": False}, spoiled=True),
+    Part("labels", "+ lossless labels", "seed", {}),
+    Part("alphabet", "+ whole alphabet", "labels", {"character": "korean_g2+ksx1001"}),
+    Part("schedule", "    + schedule", "alphabet", {"schedule": "cosine"}),  # and warm-up: see below
+    Part("augmentation", "    + augmentation", "alphabet", {"augment": True}),
 )
 
 
@@ -201,13 +202,9 @@ def trained_and_measured(
 
 
 def recipe_of(name: str) -> tuple[Part, dict[str, str | bool]]:
-    """A part and the keys of all up to it."""
-    keys: dict[str, str | bool] = {}
-    for part in PARTS:
-        keys |= part.keys
-        if part.name == name:
-            return part, keys
-    raise KeyError(name)
+    """A part, and its keys with those of what it adds to."""
+    part = next(part for part in PARTS if part.name == name)
+    return part, (recipe_of(part.base)[1] if part.base else {}) | part.keys
 
 
 def measured(weights: Path, words: Words) -> dict[str, TextCounts]:
