@@ -52,7 +52,8 @@ def split(patch: np.ndarray) -> list[np.ndarray]:
         return [patch]
     top, bottom, ink_H = int(rows[0]), int(rows[-1]) + 1, ink.sum(axis=1)
     tall = bottom - top
-    fewest, most = max(int(np.ceil(tall / (STOUTEST * width))), 1), max(int(tall / (SLENDEREST * width)), 1)
+    fewest = max(int(np.ceil(tall / (STOUTEST * width))), 1)
+    most = min(max(int(tall / (SLENDEREST * width)), 1), tall)  # a row each at least: a box may be 1 px wide
     if most < 2:
         return [patch]
 

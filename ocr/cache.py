@@ -60,13 +60,15 @@ class Cache:
         path = self.path(shard, block)
         if (found := stored(path, begin, end)) is not None:
             return found
+        if not self.can_write:  # a block that nobody keeps is too much for a sample
+            start = block * BLOCK_BYTES
+            return read_range(shard.url.text, start + begin, end - begin)
         with self.fetching(path):
             if (found := stored(path, begin, end)) is not None:  # fetched by another process meanwhile
                 return found
             start = block * BLOCK_BYTES
             content = read_range(shard.url.text, start, min(BLOCK_BYTES, shard.num_bytes - start))
-            if self.can_write:
-                self.store(path, content)
+            self.store(path, content)
         self.make_room()
         return content[begin:end]
 

@@ -60,11 +60,12 @@ def beam_of(config: Config, charset: Charset) -> BeamSearch | None:
     """The config's `decode` with the files it names; None is greedy. Raises UsageError and DataError for the files."""
     if config.decode == "greedy":
         return None
+    words = read_lexicon(Path(config.lexicon)) if config.lexicon else frozenset()
     return BeamSearch(
         width=config.beam_width,
         language_model=read_language_model(Path(config.language_model), charset) if config.language_model else None,
         weight=config.language_model_weight,
-        lexicon=read_lexicon(Path(config.lexicon)) if config.lexicon else frozenset(),
+        lexicon=words if config.sensitive else frozenset(word.lower() for word in words),
     )
 
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ocr.config import Config, load_config, selected_folders
+from ocr.config import Config, load_config
 from ocr.errors import UsageError, run_command
 from ocr.language_model import make_language_model, save_language_model
-from ocr.shards import shards_at
 from trainer.alphabet import charset_for
-from trainer.shards import read_texts
+from trainer.shards import located, read_texts
 
 
 def write_language_model(config: Config, path: Path) -> str:
     """Make a language model of the texts that `train_data` holds; gives a line that says what it is."""
     if path.suffix != ".npz":
         raise UsageError(f"--out: {path} must end in .npz")
-    folders = [f"{config.train_data}/{name}" for name in selected_folders(config)]
-    texts = list(read_texts([shard for folder in folders for shard in shards_at(folder)]))
+    folders, _ = located(config.train_data, config)
+    if not folders:
+        raise UsageError(f"{config.train_data}: texts are read from shards that can be looked into; name their folder")
+    texts = list(read_texts([shard for folder in folders for shard in folder]))
     if not config.sensitive:
         texts = [text.lower() for text in texts]
     model = make_language_model(texts, charset_for(config))

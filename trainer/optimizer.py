@@ -12,7 +12,7 @@ from ocr.config import Config
 
 
 def freeze(model: nn.Module, config: Config) -> list[nn.Module]:
-    """Take the parts that the config freezes out of training; gives them, to be kept in evaluation mode."""
+    """Take the parts that the config freezes out of training; gives them, as their BatchNorms do not learn either."""
     frozen = []
     if config.freeze_FeatureFxtraction:
         frozen.append(model.get_submodule("FeatureExtraction"))

@@ -55,7 +55,8 @@ class Recipe(msgspec.Struct, frozen=True):
         config = self.config
         if config.PAD:
             return fit_into(row, patch, config.contrast_adjust)
-        row[:] = stretch(patch, config.img_height, config.img_width)
+        row[:, : config.img_width] = stretch(patch, config.img_height, config.img_width)
+        row[:, config.img_width :] = row[:, config.img_width - 1 : config.img_width]  # rows have a step in width
         return config.img_width
 
     def widths(self, index: Index) -> np.ndarray:

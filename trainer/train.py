@@ -11,6 +11,7 @@ from statistics import fmean
 from time import monotonic
 
 import msgspec
+import torch
 
 from ocr.config import Config
 from ocr.errors import StoppedError
@@ -110,10 +111,15 @@ def is_over(run: Run) -> bool:
 
 
 def to_training_mode(run: Run) -> None:
-    """All but the frozen parts, whose BatchNorm statistics would move."""
+    """All but the BatchNorms of frozen parts, whose statistics would move.
+
+    A frozen LSTM stays in it: cuDNN passes a gradient through one in no other mode, and it has nothing that differs.
+    """
     run.model.train()
     for part in run.frozen:
-        part.eval()
+        for module in part.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
 
 
 def shown_on_main(batches: Iterable[Batch], run: Run) -> Iterator[Batch]:

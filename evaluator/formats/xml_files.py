@@ -108,7 +108,7 @@ def read_hocr(content: bytes) -> Iterator[FoundPage]:
         raise ValueError("not HTML")
     one_page(with_class(root, {"ocr_page"}), "ocr_page")
     words = with_class(root, {"ocrx_word"})
-    lines = [line for line in with_class(root, HOCR_LINES) if not with_class(line, {"ocrx_word"})]
+    lines = [line for line in with_class(root, HOCR_LINES) if with_class(line, {"ocrx_word"} | HOCR_LINES) == [line]]
     page = FoundPage(words=[])
     for element in [*words, *lines]:
         text = " ".join("".join(element.itertext()).split())

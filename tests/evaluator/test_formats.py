@@ -214,6 +214,13 @@ def test_hocr_may_be_plain_html(tmp_path: Path) -> None:
     assert (words.texts, words.boxes_N4.tolist()) == (("A & B",), [[1, 2, 30, 40]])
 
 
+def test_hocr_lines_without_words_count_once_wherever_they_stand(tmp_path: Path) -> None:
+    lines = "<span class=ocr_line title='bbox 1 2 30 40'>x y</span><span class=ocr_line title='bbox 1 50 9 90'>z</span>"
+    body = f"<div class=ocr_page><span class=ocr_textfloat title='bbox 0 0 100 100'>{lines}</span>"
+    (tmp_path / "a.html").write_text(f"<!doctype html><html><body>{body}", encoding="utf-8")
+    assert read_pages(tmp_path).pages["a"].texts == ("x y", "z")
+
+
 ODDITIES: list[tuple[list[int], str | None]] = [
     ([10, 20, 30, 40], "김"),
     ([-5, 20, 30, 40], "김"),

@@ -14,7 +14,7 @@ from evaluator.craft import Craft, Maps, load_craft, maps_of
 from evaluator.matching import iou, match
 from evaluator.pages import label_words
 from evaluator.pieces import find_pieces
-from evaluator.tall_words import joined, patches_to_read
+from evaluator.tall_words import joined, patches_to_read, split
 from evaluator.thresholds import DEFAULTS, Thresholds, load_thresholds, save_thresholds
 from evaluator.word_boxes import gap_between_words, word_boxes
 from ocr.errors import DataError
@@ -223,3 +223,9 @@ def test_tall_words_are_read_as_asked_and_others_as_they_are() -> None:
     flat = patch.T
     assert all(patches_to_read(flat, way)[0] is flat for way in ("split", "turn", "turn back"))
     assert joined([("결", 0.9), ("재", 0.4)]) == ("결재", 0.4)
+
+
+def test_a_column_of_one_pixel_is_split_into_parts_with_area() -> None:
+    for number in range(2, 1 << 9):
+        column = np.array([[255 * int(bit)] for bit in f"{number:b}"], np.uint8)
+        assert all(part.size for part in split(column)), column.ravel()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -218,6 +219,10 @@ def test_the_config_decides(tmp_path: Path) -> None:
     assert (beam.width, beam.weight, beam.lexicon) == (7, 0.2, frozenset({"가나", "다나"}))
     with pytest.raises(UsageError, match=r"lm.npz: made for an alphabet of 3 characters, not for this one of 2"):
         beam_of(config, Charset("가나"))
+    (tmp_path / "words.txt").write_text("Seoul", encoding="utf-8")
+    for sensitive, words in ((True, {"Seoul"}), (False, {"seoul"})):
+        lower = beam_of(msgspec.structs.replace(config, sensitive=sensitive), charset)
+        assert lower is not None and lower.lexicon == words
     (tmp_path / "words.txt").unlink()
     with pytest.raises(UsageError, match=r"words.txt: cannot be read as a lexicon .*; give a UTF-8 file"):
         beam_of(config, charset)

@@ -24,6 +24,7 @@ from trainer.augment import Augmentation
 from trainer.batch import Batch
 from trainer.data import training_batches, validation_batches
 from trainer.order import Cursor
+from trainer.padding import WIDTH_BUCKETS
 from trainer.plan import plan_training, plan_validation
 from trainer.shards import Shards, training_shards, validation_shards
 
@@ -201,6 +202,15 @@ def test_pad_off_stretches_to_img_width(tmp_path: Path, config: Config) -> None:
     stretched = changed(config, PAD=False, img_width=200)
     (batch,) = read_all(shard_of(tmp_path, "1", "22"), stretched)
     assert batch.patches.shape == (2, 64, 200)
+
+
+@pytest.mark.parametrize(("values", "widths"), [({}, [200]), ({"compile": True}, WIDTH_BUCKETS)])
+def test_pad_off_trains_with_any_width(config: Config, values: dict[str, bool], widths: list[int]) -> None:
+    """Training batches are a multiple of 4 wide, or one of a few widths: the last column is repeated up to there."""
+    rules = recipe(changed(config, PAD=False, img_width=198, **values))
+    batch = next(training_batches(training_shards(rules), rules, process()))
+    assert batch.patches.shape[2] in widths
+    assert (batch.patches[:, :, 198:] == batch.patches[:, :, 197:198]).all()
 
 
 def test_rgb_keeps_the_colors_in_rgb_order(tmp_path: Path, config: Config) -> None:

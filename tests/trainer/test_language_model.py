@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bench.file_server import serving
 
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
@@ -40,6 +41,16 @@ def test_validation_decodes_by_beams(config: Config, tmp_path: Path, prediction:
     folder = train(changed(beams, n_iter=2), tmp_path / "saved", tmp_path / "EasyOCR")
     train(beams, tmp_path / "saved", tmp_path / "EasyOCR")  # and goes on
     assert "[4/4]" in (folder / "log_train.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("place", ["/training/", "/training/select_data/{000000..000001}.tar"])
+def test_it_finds_the_shards_that_the_trainer_finds(config: Config, tmp_path: Path, place: str) -> None:
+    number_shards(tmp_path / "training" / "select_data", num_shards=2, samples_per_shard=7)
+    with serving(tmp_path) as server:
+        line = write_language_model(changed(config, train_data=f"{server.url}{place}"), tmp_path / "numbers.npz")
+    assert "n-grams of 14 texts" in line
+    with pytest.raises(UsageError, match="pipe:cat a.tar: texts are read from shards that can be looked into"):
+        write_language_model(changed(config, train_data="pipe:cat a.tar"), tmp_path / "numbers.npz")
 
 
 def test_mistakes_are_named(config: Config, tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from bench.file_server import Fault, FileServer, serving
 
 import ocr.cache
 import trainer.remote
-from ocr.clients import RemoteError
+from ocr.cache import Cache, RemoteShard
+from ocr.clients import METER, RemoteError
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
+from ocr.places import Url
 from ocr.remote import write
 from tests.trainer.conftest import SMALL, changed, number_shards, process, recipe
 from trainer.batch import Batch
@@ -194,6 +196,16 @@ def test_a_full_disk_is_said_once_and_no_reason_to_stop(
     assert_same(found, trained(from_disk))
     assert capsys.readouterr().err.count("cache_dir: ") == 1
     assert not [path for path in tmp_path.glob("*/*") if path.parent.name != ".locks"]
+
+
+def test_what_cannot_be_kept_is_fetched_as_it_is_asked_for(server: FileServer, folder: Path, tmp_path: Path) -> None:
+    path = folder / "training/select_data/000000.tar"
+    shard = RemoteShard(Url(f"{server.url}/training/select_data/000000.tar"), "0" * 64, path.stat().st_size)
+    cache = Cache(tmp_path, 1 << 30)
+    cache.can_write = False
+    before = METER.traffic.num_bytes
+    assert cache.read(shard, 1_000, 1_700) == path.read_bytes()[1_000:1_700]
+    assert METER.traffic.num_bytes - before == 700
 
 
 def test_a_shard_damaged_on_its_server_is_named(
