@@ -7,5 +7,6 @@ install test
 ruff check .
 ruff format --check .
 mypy
-# Files are dealt over up to four processes, the longest first.
+# Files are dealt over up to four processes, the longest first; threads of theirs would only wait for one another.
+export OMP_NUM_THREADS=1
 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@"
