@@ -115,7 +115,9 @@ def test_the_mean_weights_are_those_that_read(config: Config, tmp_path: Path) ->
     assert not torch.equal(weights.tensors["Prediction.weight"], trained["Prediction.weight"])
     batches = validation_batches(validation_shards(rules), rules, process())
     found = validate(load_model(weights), batches, rules, process(), iteration=4)
-    assert (found.loss, found.norm_ed) == tuple(lines(folder)[-1][name] for name in ("validation_loss", "norm_ed"))
+    last = lines(folder)[-1]
+    assert found.norm_ed == last["norm_ed"]
+    assert found.loss == pytest.approx(last["validation_loss"], rel=1e-6)  # tensors lie in memory in another order
 
 
 def test_a_run_that_finds_nothing_better_stops(
