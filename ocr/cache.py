@@ -57,16 +57,14 @@ class Cache:
         return b"".join(parts)
 
     def part(self, shard: RemoteShard, block: int, begin: int, end: int) -> bytes:
-        path = self.path(shard, block)
+        path, start = self.path(shard, block), block * BLOCK_BYTES
         if (found := stored(path, begin, end)) is not None:
             return found
         if not self.can_write:  # a block that nobody keeps is too much for a sample
-            start = block * BLOCK_BYTES
             return read_range(shard.url.text, start + begin, end - begin)
         with self.fetching(path):
             if (found := stored(path, begin, end)) is not None:  # fetched by another process meanwhile
                 return found
-            start = block * BLOCK_BYTES
             content = read_range(shard.url.text, start, min(BLOCK_BYTES, shard.num_bytes - start))
             self.store(path, content)
         self.make_room()

@@ -16,6 +16,15 @@ from ocr.errors import UsageError
 BLANK = 0
 
 
+def fault_of(characters: str) -> str | None:
+    """Why these can be no alphabet, if so."""
+    doubled = sorted(character for character, number in Counter(characters).items() if number > 1)
+    if doubled:
+        return f"{''.join(doubled[:10])!r} stands in the alphabet more than once"
+    unstable = [c for c in characters if unicodedata.normalize("NFC", c) != c]
+    return f"{unstable[:10]!r} is not NFC, so no text ever holds it" if unstable else None
+
+
 class Charset:
     """The characters a recognizer can write, in the order of its classes.
 
@@ -25,13 +34,10 @@ class Charset:
     """
 
     def __init__(self, characters: str) -> None:
-        doubled = sorted(character for character, number in Counter(characters).items() if number > 1)
         if not characters:
             raise UsageError("character: the alphabet is empty; name one (korean_g2) or write its characters")
-        if doubled:
-            raise UsageError(f"character: {''.join(doubled[:10])!r} stands in the alphabet more than once; remove it")
-        if unstable := [c for c in characters if unicodedata.normalize("NFC", c) != c]:
-            raise UsageError(f"character: {unstable[:10]!r} are not NFC, so no text ever holds them; remove them")
+        if fault := fault_of(characters):
+            raise UsageError(f"character: {fault}; leave it out")
         self.characters = characters
 
     @cached_property

@@ -193,7 +193,7 @@ def parse_override(override: str) -> tuple[str, Any]:
         raise UsageError(f"command line: {key}: {value!r} is not a YAML value") from error
 
 
-def nearest_key(key: str) -> str:
+def nearest_key(key: object) -> str:
     """A key of a file may be no text: YAML takes `on` for True."""
     near = difflib.get_close_matches(str(key), Config.__struct_fields__, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

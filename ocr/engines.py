@@ -1,4 +1,4 @@
-"""What computes a network: torch, on a CPU or a GPU, or ONNX Runtime, 11 to 30 % faster on a CPU."""
+"""What computes a network: torch, on a CPU or a GPU, or ONNX Runtime, a tenth faster on a CPU and more."""
 
 from __future__ import annotations
 

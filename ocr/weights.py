@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ocr.charset import Charset, ks_x_1001
+from ocr.charset import Charset, fault_of, ks_x_1001
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
 
@@ -63,11 +63,8 @@ def charset_of(character: str, of_data: str = "") -> Charset:
 
 def check_alphabet(name: str) -> None:
     """Raise UsageError for the few EasyOCR models (Arabic, Bengali, Devanagari) whose alphabets break our rules."""
-    try:
-        Charset(str(RECOGNIZERS[name]["characters"]))
-    except UsageError as error:
-        reason = str(error).removeprefix("character: ").rpartition(";")[0]
-        raise UsageError(f"{name}: its alphabet is not read here: {reason}; name another model") from error
+    if fault := fault_of(str(RECOGNIZERS[name]["characters"])):
+        raise UsageError(f"{name}: its alphabet is not read here: {fault}; name another model")
 
 
 def split_additions(character: str) -> tuple[str, list[str]]:

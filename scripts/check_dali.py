@@ -4,7 +4,7 @@ DALI (PyPI: nvidia-dali-cuda130, 200 MB) is no dependency. In an environment tha
 
     pip install nvidia-dali-cuda130 numpy && python scripts/check_dali.py shards/training/select_data
 
-Every sample is compared: its text, its image's bytes, and that DALI decodes the image to the size that it has.
+Every sample's text and image file are compared with the tar's, and DALI decodes every image.
 """
 
 from __future__ import annotations
@@ -29,13 +29,11 @@ def main() -> None:
     if not tars:
         sys.exit("no tar there; name a folder of shards")
     num_samples = 0
-    for (jpg, text), (jpg_read, text_read, shape) in zip(samples_of(tars), read_by_dali(tars), strict=True):
+    for (jpg, text), (jpg_read, text_read) in zip(samples_of(tars), read_by_dali(tars), strict=True):
         if (jpg, text) != (jpg_read, text_read):
             sys.exit(
                 f"sample {num_samples}: {text.decode()!r} was read as {text_read.decode()!r}, or its image differs"
             )
-        if min(shape[:2]) < 1:
-            sys.exit(f"sample {num_samples}: its image was decoded to {shape}")
         num_samples += 1
     print(f"DALI {nvidia.dali.__version__}: {num_samples:,} samples of {len(tars)} shards, all as they were written")
 
@@ -48,8 +46,8 @@ def samples_of(tars: list[Path]) -> Iterator[tuple[bytes, bytes]]:
         yield from zip(contents[::2], contents[1::2], strict=True)
 
 
-def read_by_dali(tars: list[Path]) -> Iterator[tuple[bytes, bytes, tuple[int, ...]]]:
-    """(image file, text, shape of the decoded image) of each sample."""
+def read_by_dali(tars: list[Path]) -> Iterator[tuple[bytes, bytes]]:
+    """(image file, text) of each sample; an image that DALI cannot decode is its error."""
 
     @pipeline_def(batch_size=BATCH_SIZE, num_threads=1, device_id=None)  # type: ignore[untyped-decorator]
     def pipeline() -> Any:
@@ -62,9 +60,9 @@ def read_by_dali(tars: list[Path]) -> Iterator[tuple[bytes, bytes, tuple[int, ..
     running.build()
     left = running.epoch_size("shards")
     while left > 0:
-        jpgs, texts, images = running.run()
+        jpgs, texts, _ = running.run()
         for number in range(min(BATCH_SIZE, left)):
-            yield jpgs.at(number).tobytes(), texts.at(number).tobytes(), images.at(number).shape
+            yield jpgs.at(number).tobytes(), texts.at(number).tobytes()
         left -= BATCH_SIZE
 
 

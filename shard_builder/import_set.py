@@ -138,7 +138,8 @@ def divided(
     A page is what names like `<page>_<x0>-<y0>-<x1>-<y1>.png` have in common, AI-Hub's words as the seed project wrote
     them; any other image stands for itself. Raises UsageError where one page holds all.
     """
-    num_rows = Counter(page_of(key, row) for key, row in rows)
+    pages = [page_of(key, row) for key, row in rows]
+    num_rows = Counter(pages)
     held_out: set[str] = set()
     num_held_out = 0
     for page in sorted(num_rows, key=lambda page: seeded(seed, page)):
@@ -148,8 +149,8 @@ def divided(
         num_held_out += num_rows[page]
     if num_held_out == len(rows):
         raise UsageError(f"{images.path}: too few pages to divide; give --validation DIR, or --validation-share 0")
-    training = [(key, row) for key, row in rows if page_of(key, row) not in held_out]
-    return training, [(key, row) for key, row in rows if page_of(key, row) in held_out]
+    training = [keyed for keyed, page in zip(rows, pages, strict=True) if page not in held_out]
+    return training, [keyed for keyed, page in zip(rows, pages, strict=True) if page in held_out]
 
 
 def page_of(key: str, row: Row) -> str:

@@ -140,16 +140,16 @@ def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
             tally.count_page(page.category, words)
             tally.words.update(page.fates)
             for index, word in words:
-                spill.put(slots[number][index], packed(page, word, job.settings))
+                encoded = encode(crop(page.image, word.box), job.settings)
+                spill.put(slots[number][index], packed(page.source.key, word, encoded, job.settings))
         parts = zip(job.shard_paths(), even_parts(num_slots, job.num_shards), strict=True)
         return [write_packed(path, spill.samples(start, stop)) for path, (start, stop) in parts]
 
 
-def packed(page: DecodedPage, word: Word, settings: Settings) -> PackedSample:
+def packed(page_key: str, word: Word, encoded: bytes, settings: Settings) -> PackedSample:
     x0, y0, x1, y1 = word.box
-    key = f"{page.source.key}_{x0}-{y0}-{x1}-{y1}"
-    members = {settings.patch_format: encode(crop(page.image, word.box), settings), "txt": word.text.encode()}
-    return pack((key, members), (x1 - x0, y1 - y0))
+    members = {settings.patch_format: encoded, "txt": word.text.encode()}
+    return pack((f"{page_key}_{x0}-{y0}-{x1}-{y1}", members), (x1 - x0, y1 - y0))
 
 
 def encode(patch: np.ndarray, settings: Settings) -> bytes:

@@ -12,13 +12,12 @@ import cv2
 
 from bench.dataset import DrawnPage
 from ocr.config import Config
-from ocr.packed import PackedSample, pack
-from ocr.page import Word, crop, decode_image
+from ocr.page import crop, decode_image
 from ocr.shards import write_packed
 from shard_builder.aihub import read_label
 from shard_builder.commits import BUILD_NAME
 from shard_builder.engines import engine
-from shard_builder.job import encode, run_job
+from shard_builder.job import encode, packed, run_job
 from shard_builder.plan import Job, even_parts, plan_splits, slots_of
 from shard_builder.spill import Spill
 from shard_builder.words import samples_of, words_of
@@ -76,7 +75,10 @@ def step_by_step(job: Job, clock: Clock) -> None:
             clock.lap("crop")
             encoded = [encode(patch, job.settings) for patch in patches]
             clock.lap("encode")
-            samples = [packed(source.key, word, content) for (_, word), content in zip(words, encoded, strict=True)]
+            samples = [
+                packed(source.key, word, content, job.settings)
+                for (_, word), content in zip(words, encoded, strict=True)
+            ]
             clock.lap("tar: headers, CRC-32")
             for (index, _), sample in zip(words, samples, strict=True):
                 spill.put(slots[number][index], sample)
@@ -86,12 +88,6 @@ def step_by_step(job: Job, clock: Clock) -> None:
             clock.lap("spill: read")
             write_packed(path, shuffled)
             clock.lap("shard: write, SHA-256, index")
-
-
-def packed(key: str, word: Word, content: bytes) -> PackedSample:
-    x0, y0, x1, y1 = word.box
-    members = {"jpg": content, "txt": word.text.encode()}
-    return pack((f"{key}_{x0}-{y0}-{x1}-{y1}", members), (x1 - x0, y1 - y0))
 
 
 def inflate_milliseconds(pages: Sequence[DrawnPage]) -> float:

@@ -68,7 +68,7 @@ def test_what_is_added_goes_to_the_end_once(character: str, characters: str) -> 
         ("korean_g2+ksx", "character: 'korean_g2.ksx' is no model of EasyOCR, alone or with .ksx1001 or .data; did"),
         ("korean_g2+ksx1001+dat", "did you mean 'korean_g2'?"),
         ("arabic_g1", "arabic_g1: its alphabet is not read here: .* stands in the alphabet more than once; name"),
-        ("bengali_g1", "bengali_g1: its alphabet is not read here: .* are not NFC, so no text ever holds them; name"),
+        ("bengali_g1", "bengali_g1: its alphabet is not read here: .* is not NFC, so no text ever holds it; name"),
     ],
 )
 def test_a_name_that_is_none_is_not_taken_for_characters(character: str, message: str) -> None:

@@ -18,6 +18,8 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from ocr.places import Url
+from ocr.remote import files_below
 from shard_builder.archives import Archive, find_archives
 
 UTF8_FLAG = 0x800
@@ -213,6 +215,15 @@ def write_dataset(dataset: Path, num_training: int, num_validation: int) -> Path
     write_half(dataset, "Training", made_pages("Training", num_training))
     write_half(dataset, "Validation", made_pages("Validation", num_validation))
     return dataset
+
+
+def fetched(url: str, folder: Path) -> Path:
+    """All files below a URL, copied to disk."""
+    for name in files_below(url):
+        path = folder / name.removeprefix(url).lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Url(name).read_bytes())
+    return folder
 
 
 def sha256_of_files(out: Path) -> dict[str, str]:

@@ -11,12 +11,12 @@ import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.places import Url, place_of
-from ocr.remote import files_below, read_range, remove, write, write_new
+from ocr.remote import read_range, remove, write, write_new
 from shard_builder.build import build
 from shard_builder.remote_zips import dataset_of
 from shard_builder.splits import SPLITS
 from shard_builder.verify import verify
-from tests.shard_builder.made_zips import sha256_of_files, write_dataset
+from tests.shard_builder.made_zips import fetched, sha256_of_files, write_dataset
 
 CONFIG = Config(train_images=7, val_images=3, eval_images=2)
 
@@ -57,11 +57,3 @@ def test_a_file_is_written_read_in_parts_and_removed(new_google_bucket: Callable
     remove(url)
     with pytest.raises(FileNotFoundError):
         Url(url).read_bytes()
-
-
-def fetched(url: str, folder: Path) -> Path:
-    for name in files_below(url):
-        path = folder / name.removeprefix(url).lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(Url(name).read_bytes())
-    return folder

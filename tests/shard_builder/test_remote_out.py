@@ -19,12 +19,11 @@ from ocr.config import Config
 from ocr.errors import DataError, UsageError
 from ocr.files import written_whole
 from ocr.places import Url, place_of
-from ocr.remote import files_below
 from ocr.shards import shards_behind
 from shard_builder.build import Part, build, build_part, finalize
 from shard_builder.stats import stats
 from shard_builder.verify import verify
-from tests.shard_builder.made_zips import sha256_of_files, write_dataset
+from tests.shard_builder.made_zips import fetched, sha256_of_files, write_dataset
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Config(train_images=7, val_images=3, eval_images=2)
@@ -38,15 +37,6 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("dataset"), 7, 6)
-
-
-def fetched(url: str, folder: Path) -> Path:
-    """All files below a URL, copied to disk."""
-    for name in files_below(url):
-        path = folder / name.removeprefix(url).lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(Url(name).read_bytes())
-    return folder
 
 
 def test_a_bucket_holds_what_a_folder_would(
