@@ -1,8 +1,8 @@
 """Samples on their way from the order of pages to the order of shards.
 
 A group's samples, 300 MB of them, come in page order and leave shuffled. They wait in a file without a name in the
-shards' own folder, or in $TMPDIR if that is a bucket: it takes no memory but the page cache, and it is gone with its
-process, however that ends.
+shards' own folder, or in $TMPDIR if that is a bucket: it takes the page cache, which the system may use for others, and
+is gone with its process, however that ends. Their rows of the index stay in memory, 20 MB of them.
 """
 
 from __future__ import annotations
