@@ -4,7 +4,8 @@
     python scripts/bench_loader.py --shards shards/training/select_data --work bench --json bench.json
 
 Every figure is the median of `--repeats` runs, each in a process of its own, the loaders taking turns; so what else the
-machine does meets all of them. Loaders whose package is not installed are left out and named.
+machine does meets all of them. What our trainer does for Python's memory (ocr/memory.py) is done for all of them.
+Loaders whose package is not installed are left out and named.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import msgspec
 from bench.loaders import LOADERS, Loader, Setup, bytes_on_disk, forget, patches_of
 
 from ocr.errors import UsageError, run_command
+from ocr.memory import keep_freed_memory, spare_what_was_imported
 from ocr.progress import progress
 
 PACKAGES = (
@@ -136,11 +138,13 @@ def measured(arguments: argparse.Namespace) -> Run:
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     (workers,) = arguments.workers
     loader = next(loader for loader in LOADERS if loader.name == arguments.one)
     setup = Setup(arguments.shards, folder_of(loader, arguments), arguments.batch_size, workers)
     batches = loader.read(setup)
     next(batches)  # everything is imported
+    spare_what_was_imported()
     if arguments.cold:
         forget(setup.folder)
     start, start_cpu = monotonic(), cpu_seconds()

@@ -20,6 +20,7 @@ import numpy as np
 
 from ocr.clients import RemoteError
 from ocr.errors import DataError
+from ocr.memory import keep_freed_memory
 from ocr.packed import PackedSample, Sample, pack
 from ocr.page import Page, Word, crop, decode_image, page_to_json
 from ocr.shards import CategoryCounts, ShardRecord, write_packed, write_shard
@@ -104,14 +105,6 @@ def run_job(job: Job) -> Commit:
     )
     write_commit(job.folder, job.first_shard, commit)
     return commit
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep freed memory at hand: mapping it anew for the pixels of every page takes 1 of 26 ms.
-
-    Once a large block was freed, malloc keeps up to twice its size (mallopt(3), M_MMAP_THRESHOLD; at most 64 MB).
-    """
-    np.empty(31 << 20, np.uint8)
 
 
 def write_pages(job: Job, tally: Tally) -> list[ShardRecord]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import run_command
+from ocr.memory import keep_freed_memory, spare_what_was_imported
 from ocr.weights import default_easyocr_dir
 
 
@@ -25,6 +26,8 @@ def main() -> None:
     arguments = parser.parse_intermixed_args()
     from trainer.train import train  # torch takes seconds to import: not for --help
 
+    keep_freed_memory()
+    spare_what_was_imported()
     config = load_config(arguments.config, arguments.overrides)
     train(config, arguments.saved_models, arguments.easyocr_dir)
 

@@ -18,23 +18,24 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 import webdataset as wds
 
 from ocr.cache import Cache
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
+from ocr.memory import keep_freed_memory, spare_what_was_imported
 from ocr.places import Url
 from ocr.tars import tar_samples
 from trainer.augment import Augmentation, augmentation_of
-from trainer.batch import NO_PATCHES, Batch, to_batches
+from trainer.batch import NO_PATCHES, Batch, empty, to_batches
 from trainer.distributed import Process
-from trainer.handover import Placed, Slots
+from trainer.handover import Placed, Slots, batches_a_turn
 from trainer.order import Cursor
 from trainer.padding import with_padding
 from trainer.plan import Plan
@@ -77,11 +78,12 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Endless training batches, `batch_size` samples over all ranks, from `cursors` on (from the first without any)."""
     config = recipe.config
+    turn = batches_a_turn(-(-config.batch_size // process.num_ranks))
     if shards.plans:
         cursors = cursors or [Cursor()] * len(shards.plans)
         planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
         stages: list[Any] = [
-            partial(read_batches, planned, shards.plans, process, config, cache_of(config, shards.plans))
+            partial(read_batches, planned, shards.plans, process, turn, config, cache_of(config, shards.plans))
         ]
     else:
         start = cursors[0].batch if cursors else 0
@@ -90,10 +92,10 @@ def training_batches(
             partial(dealt_shards, shards.urls, seed, process),
             partial(tar_samples, num_samples=shards.num_samples),
             wds.shuffle(SHUFFLE_SAMPLES, initial=SHUFFLE_SAMPLES, rng=random.Random(f"{seed} samples")),
-            partial(training_windows, recipe=recipe, process=process, seed=f"{seed} batches", start=start),
+            partial(training_windows, recipe=recipe, process=process, turn=turn, seed=f"{seed} batches", start=start),
         ]
     stages.append(wds.map(partial(with_padding, config=config)))
-    batches = loaded(stages, recipe, process, augmentation_of(config) if config.augment else None)
+    batches = loaded(stages, recipe, process, turn, augmentation_of(config) if config.augment else None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
@@ -103,10 +105,11 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
     With indexes every rank is given the same number of batches; those of weight 0 are not to be counted.
     """
     config = recipe.config
+    turn = batches_a_turn(config.batch_size)
     if shards.plans:
         (plan,) = shards.plans
         planned = partial(validation_plan, plan, config.batch_size)
-        stages: list[Any] = [partial(read_batches, planned, [plan], process, config, cache_of(config, [plan]))]
+        stages: list[Any] = [partial(read_batches, planned, [plan], process, turn, config, cache_of(config, [plan]))]
     else:
         stages = [
             partial(all_shards, shards.urls),
@@ -114,18 +117,18 @@ def validation_batches(shards: Shards, recipe: Recipe, process: Process) -> Iter
             partial(every_nth, process=process),
             partial(same_widths, recipe=recipe.for_validation()),
         ]
-    batches = loaded(stages, recipe, process, None)
+    batches = loaded(stages, recipe, process, turn, None)
     return held_to_ratio(batches, config, sum(plan.num_samples for plan in shards.plans) // process.num_ranks)
 
 
 def read_batches(
-    planned: Planned, plans: Sequence[Plan], process: Process, config: Config, cache: Cache | None
+    planned: Planned, plans: Sequence[Plan], process: Process, turn: int, config: Config, cache: Cache | None
 ) -> Iterator[ReadBatch]:
     """The first stage: what to read is computed here, in the loader worker that reads it."""
-    reader, count_bad = this_reader(process), config.on_bad_sample == "count"
+    reader, count_bad = this_reader(process, turn), config.on_bad_sample == "count"
     batches = planned(reader)
     if not are_remote(plans):
-        return indexed_batches(batches, plans, OpenShards().read, count_bad)
+        return indexed_batches(batches, plans, OpenShards(plans).read, count_bad)
     shards = RemoteShards(plans, reader.num_ranks * reader.num_workers, cache)
     return indexed_batches(shards.ahead(batches), plans, shards.read, count_bad)
 
@@ -142,17 +145,16 @@ def cache_of(config: Config, plans: Sequence[Plan]) -> Cache | None:
 
 
 def loaded(
-    stages: Sequence[Any], recipe: Recipe, process: Process, augmentation: Augmentation | None
+    stages: Sequence[Any], recipe: Recipe, process: Process, turn: int, augmentation: Augmentation | None
 ) -> Iterator[Batch]:
-    """Run a pipeline in loader workers; an error inside one ends the run with its own line."""
+    """Run a pipeline in loader workers, `turn` batches at a time; an error in one ends the run with its own line."""
     cv2.setNumThreads(1)  # many readers share the cores
     workers, pinned = recipe.config.workers, process.device.type == "cuda"
     slots = Slots(workers) if workers and START_METHOD else None
     pipeline = wds.DataPipeline(
         *stages,
-        partial(to_batches, recipe=recipe, augmentation=augmentation),
-        *([partial(placed, slots=slots)] if slots else []),
-        carry_errors,
+        partial(to_batches, recipe=recipe, augmentation=augmentation, empty=slots.empty if slots else empty),
+        partial(in_turns, turn=turn if workers else 1, slots=slots),
     )
     loader = wds.WebLoader(
         pipeline,
@@ -160,21 +162,37 @@ def loaded(
         collate_fn=as_it_is,  # the default walks through every list and makes lists of tuples
         num_workers=workers,
         multiprocessing_context=START_METHOD if workers else None,
-        worker_init_fn=leave_stopping_to_the_run,
+        worker_init_fn=begin_worker,
     )
-    for item in loader:
+    for item in chain.from_iterable(loader):
         if isinstance(item, Exception):
             raise item
         batch = taken(item, slots, pinned) if slots else item
         yield batch.pinned() if pinned else batch
 
 
-def placed(batches: Iterable[Batch], slots: Slots) -> Iterator[tuple[Placed | np.ndarray, Batch]]:
-    """Hand the patches of each batch over by a slot (handover.py)."""
-    info = torch.utils.data.get_worker_info()
-    assert info, "slots are for loader workers"
-    for batch in batches:
-        yield slots.place(info.id, batch.patches.numpy()), batch._replace(patches=NO_PATCHES)
+def begin_worker(number: int) -> None:
+    leave_stopping_to_the_run(number)
+    keep_freed_memory()
+    spare_what_was_imported()
+
+
+def in_turns(batches: Iterable[Batch], turn: int, slots: Slots | None) -> Iterator[list[Any]]:
+    """What a worker hands over at a time: `turn` batches, with `slots` (where their patches lie, the rest of each).
+
+    An error is the last item: torch's loader would bury its line in a worker's traceback.
+    """
+    items = carry_errors(batches)
+    while some := list(islice(items, turn)):
+        if slots:
+            yield [placed(item, slots) if isinstance(item, Batch) else item for item in some]
+            slots.close()
+        else:
+            yield some
+
+
+def placed(batch: Batch, slots: Slots) -> tuple[Placed | np.ndarray, Batch]:
+    return slots.place(batch.patches.numpy()), batch._replace(patches=NO_PATCHES)
 
 
 def taken(item: tuple[Placed | np.ndarray, Batch], slots: Slots, pinned: bool) -> Batch:
@@ -182,8 +200,8 @@ def taken(item: tuple[Placed | np.ndarray, Batch], slots: Slots, pinned: bool) -
     return batch._replace(patches=slots.take(place, pinned))
 
 
-def as_it_is(batch: Batch) -> Batch:
-    return batch
+def as_it_is(turn: list[Any]) -> list[Any]:
+    return turn
 
 
 def held_to_ratio(batches: Iterable[Batch], config: Config, num_samples: int) -> Iterator[Batch]:

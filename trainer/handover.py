@@ -1,64 +1,114 @@
-"""Patches come from a loader worker through memory that both processes see, and not through a pipe.
+"""Batches come from a loader worker some at a time, and their patches through memory that both processes see.
 
     worker                                     trainer
-    placed      copies them into a free slot   taken      copies them out and frees the slot
+    empty       a part of a free slot          take       the patches where they lie; a slot is free again when
+    place       says which part it was                    nobody holds any part of it
+    close       behind the last of a turn
 
-A pipe takes four copies and a system call every 64 KB. torch's own way, a shared file a tensor, needs a /dev/shm that
-containers rarely have. This memory is anonymous and inherited by fork: it needs no name and ends with its processes.
+A turn of batches goes through torch's queue at once: whatever its size, handing over wakes four threads and costs as
+much time as 10 patches. A pipe for the patches would take four copies and a system call every 64 KB. torch's own way, a
+shared file a tensor, needs a /dev/shm that containers rarely have. This memory is anonymous and inherited by fork: it
+needs no name and ends with its processes.
 """
 
 from __future__ import annotations
 
 import math
 import mmap
-from typing import NamedTuple, TypeVar
+import weakref
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-SLOTS_A_WORKER = 3  # torch's loader lets a worker be two batches ahead; the third is the one just taken
+TURN_SAMPLES = 256  # a turn holds about so many, or one batch
+SLOTS_A_WORKER = 4  # torch's loader lets a worker be two turns ahead; the others are the one in use and the next
 SLOT_BYTES = 1 << 26  # 1,024 patches of 64 x 1,000; memory is only taken where a batch has been written
+SLOT_PARTS = 64
+ALIGNED = 64  # bytes, a cache line
 
-Rest = TypeVar("Rest")
+
+def batches_a_turn(batch_size: int) -> int:
+    return min(SLOT_PARTS, max(1, TURN_SAMPLES // batch_size))
 
 
 class Placed(NamedTuple):
-    """Where a batch's patches lie, uint8 of this shape."""
+    """Where a batch's patches lie, uint8 of this shape: in part `part` of a slot, from byte `start` on."""
 
     slot: int
+    part: int
+    start: int
     shape: tuple[int, ...]
 
 
 class Slots:
     """Room for the batches that `num_workers` workers hand over; made before they are forked.
 
-    A slot's flag is set by its worker when it writes and cleared by the trainer when it has read; a worker without a
-    free slot, or with a larger batch, sends the array itself. So nothing depends on how far a worker runs ahead.
+    Each part of a slot has a flag: its worker sets it with `place`, the trainer clears it when nobody holds the
+    patches. A worker without a free slot, or with more than fits, writes into memory of its own and sends the array
+    itself. So nothing depends on how far a worker runs ahead, or on how long batches are kept.
     """
 
     def __init__(self, num_workers: int) -> None:
         num_slots = num_workers * SLOTS_A_WORKER
-        self.flags = np.frombuffer(mmap.mmap(-1, num_slots), np.uint8)
-        self.bytes = np.frombuffer(mmap.mmap(-1, num_slots * SLOT_BYTES), np.uint8).reshape(num_slots, SLOT_BYTES)
+        self.flags = shared(num_slots, SLOT_PARTS)
+        self.bytes = shared(num_slots, SLOT_BYTES)
+        self.slot: int | None = None  # that this worker writes into …
+        self.parts: list[tuple[int, np.ndarray]] = []  # … and what it gave away of it: (where it starts, the room)
+
+    def empty(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Room for patches, uint8 of this shape. To be called in the worker."""
+        if self.slot is None:
+            self.slot = self.free_slot()
+        start = rounded_up(self.parts[-1][0] + self.parts[-1][1].nbytes) if self.parts else 0
+        fits = start + math.prod(shape) <= self.bytes.shape[1] and len(self.parts) < SLOT_PARTS
+        if self.slot is None or not fits:
+            return np.empty(shape, np.uint8)
+        room = self.view(Placed(self.slot, len(self.parts), start, shape))
+        self.parts.append((start, room))
+        return room
+
+    def free_slot(self) -> int | None:
+        info = torch.utils.data.get_worker_info()
+        first = info.id * SLOTS_A_WORKER if info else 0
+        free = np.flatnonzero(~self.flags[first : first + SLOTS_A_WORKER].any(axis=1))
+        return first + int(free[0]) if len(free) else None
+
+    def place(self, patches: np.ndarray) -> Placed | np.ndarray:
+        """Where patches lie that were written into room of a slot, from its start on; others as they are."""
+        for part, (start, room) in enumerate(self.parts):
+            if self.slot is not None and np.may_share_memory(room, patches):
+                self.flags[self.slot, part] = 1
+                return Placed(self.slot, part, start, patches.shape)
+        return patches
+
+    def close(self) -> None:
+        """Behind the last batch of a turn."""
+        self.slot, self.parts = None, []
 
     def view(self, placed: Placed) -> np.ndarray:
-        return self.bytes[placed.slot, : math.prod(placed.shape)].reshape(placed.shape)
-
-    def place(self, worker: int, patches: np.ndarray) -> Placed | np.ndarray:
-        """To be called in the worker."""
-        first = worker * SLOTS_A_WORKER
-        free = np.flatnonzero(self.flags[first : first + SLOTS_A_WORKER] == 0)
-        if not len(free) or patches.nbytes > SLOT_BYTES:
-            return patches
-        placed = Placed(first + int(free[0]), patches.shape)
-        self.view(placed)[...] = patches
-        self.flags[placed.slot] = 1
-        return placed
+        return self.bytes[placed.slot, placed.start : placed.start + math.prod(placed.shape)].reshape(placed.shape)
 
     def take(self, placed: Placed | np.ndarray, pinned: bool) -> torch.Tensor:
-        """The patches, in memory of their own, `pinned` for a GPU to fetch."""
-        source = torch.from_numpy(self.view(placed) if isinstance(placed, Placed) else placed)
-        patches = torch.empty(source.shape, dtype=torch.uint8, pin_memory=pinned).copy_(source)
-        if isinstance(placed, Placed):
-            self.flags[placed.slot] = 0
+        """The patches: where they lie, or `pinned`, in memory that a GPU fetches from."""
+        if not isinstance(placed, Placed):
+            patches = torch.from_numpy(placed)
+            return patches.pin_memory() if pinned else patches
+        view = self.view(placed)
+        patches = torch.from_numpy(view)
+        if pinned:
+            patches = torch.empty(placed.shape, dtype=torch.uint8, pin_memory=True).copy_(patches)
+        weakref.finalize(view, self.free, placed).atexit = False  # the tensor holds the view
         return patches
+
+    def free(self, placed: Placed) -> None:
+        self.flags[placed.slot, placed.part] = 0
+
+
+def shared(*shape: int) -> np.ndarray:
+    """Zeros, uint8, that this process and its forks see alike."""
+    return np.frombuffer(mmap.mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
+
+
+def rounded_up(num_bytes: int) -> int:
+    return -(-num_bytes // ALIGNED) * ALIGNED

@@ -21,6 +21,9 @@ from ocr.remote import at_once
 from trainer.order import ORDER_FORMAT
 from trainer.recipe import FATES, NO_PATCH, NO_TEXT, USED, Recipe
 
+SamplePlace = tuple[int, int, int, int]
+"""Where a sample's patch lies: (number of the shard, first byte in it, bytes, CRC-32)."""
+
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The samples of a source that are read.
@@ -57,8 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             str(text[start:end], "utf-8") for start, end in zip(starts, self.text_end[samples].tolist(), strict=True)
         ]
 
-    def places(self, samples: np.ndarray) -> list[tuple[int, int, int, int]]:
-        """(number of the shard, first byte of the patch in it, bytes, CRC-32) of samples."""
+    def places(self, samples: np.ndarray) -> list[SamplePlace]:
         shards = np.searchsorted(self.first, samples, side="right") - 1
         offsets = self.patch_block[samples].astype(np.int64) * BLOCK
         columns = (shards, offsets, self.patch_bytes[samples], self.patch_crc[samples])

@@ -41,12 +41,6 @@ class Recipe(msgspec.Struct, frozen=True):
         """The text that readings are compared with: lower case unless `sensitive`."""
         return text if self.config.sensitive else text.lower()
 
-    def target(self, text: str) -> str:
-        """The text that is trained: with `data_filtering_off` only the characters that the alphabet holds."""
-        if not self.config.data_filtering_off or self.charset.class_of.keys() >= set(text):
-            return text
-        return "".join(filter(self.charset.class_of.__contains__, text))
-
     def fit_into(self, row: np.ndarray, patch: np.ndarray) -> int:
         """Write a patch into its row of a batch, uint8 (H, W[, 3]): in its own shape with `PAD`, stretched without.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -22,8 +22,8 @@ from ocr.index import BLOCK
 from ocr.places import Place, Url
 from ocr.ranges import Range, merged
 from ocr.remote import read_range
-from trainer.plan import Plan
-from trainer.source import PlannedBatch, checked
+from trainer.plan import Plan, SamplePlace
+from trainer.source import PlannedBatch, SampleRead, checked
 
 GROUP_BYTES = (
     64 << 20
@@ -119,20 +119,24 @@ class RemoteShards:
         except FileNotFoundError as error:
             raise DataError(f"{shard.url}: is not there any more (404); was it moved?") from error
 
-    def read(
-        self, path: Place, tar_bytes: int, offset: int, num_bytes: int, crc: int
-    ) -> tuple[str, bytes | memoryview, str]:
-        """A sample of the batch given last; see ReadSample."""
-        begin, end = offset - BLOCK, offset + num_bytes
+    def read(self, source: int, places: Iterable[SamplePlace]) -> Iterator[SampleRead]:
+        """Samples of the batch given last; see ReadSamples."""
+        for shard, offset, num_bytes, crc in places:
+            path, begin, end = self.plans[source].shards[shard], offset - BLOCK, offset + num_bytes
+            content = self.taken(path, begin, end)
+            if self.cache and zlib.crc32(content[BLOCK:]) != crc:
+                content = self.repaired(self.shard_of[path], begin, end)
+            yield checked(content, num_bytes, crc)
+
+    def taken(self, path: Place, begin: int, end: int) -> bytes:
+        """A part of what was fetched, which is let go with the last sample in it."""
         number = self.group.run_of[path, begin]
         run_begin = self.group.begins[number]
         content = self.group.contents[number].result()[begin - run_begin : end - run_begin]
         self.group.left[number] -= 1
         if not self.group.left[number]:
             del self.group.contents[number]
-        if self.cache and zlib.crc32(content[BLOCK:]) != crc:
-            content = self.repaired(self.shard_of[path], begin, end)
-        return checked(content, num_bytes, crc)
+        return content
 
     def repaired(self, shard: RemoteShard, begin: int, end: int) -> bytes:
         """A sample from its server, when what was in the cache is damaged, or is so on the server, too."""

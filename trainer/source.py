@@ -9,8 +9,8 @@ import os
 import sys
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from ocr.index import BLOCK
 from ocr.places import Place
 from trainer.distributed import Process
 from trainer.order import Cursor, Order, batches, interleaved, rounded_up, share
-from trainer.plan import Plan, other_size
+from trainer.plan import Plan, SamplePlace, other_size
 
 MAX_OPEN_SHARDS = 400  # descriptors a worker keeps open; a window is drawn from 64 slices and more
 REGION_BYTES = 1 << 20  # what the system is told to read ahead: about a slice
@@ -50,29 +50,37 @@ class PlannedBatch(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """Who reads: loader worker `worker` of `num_workers` in rank `rank` of `num_ranks`."""
+    """Who reads: loader worker `worker` of `num_workers` in rank `rank` of `num_ranks`, `turn` batches at a time."""
 
     rank: int
     num_ranks: int
     worker: int
     num_workers: int
+    turn: int = 1
+
+    def numbers(self) -> Iterator[int]:
+        """Which of a rank's batches this worker reads, without an end."""
+        for first in count(self.worker * self.turn, self.num_workers * self.turn):
+            yield from range(first, first + self.turn)
 
 
-def this_reader(process: Process) -> Reader:
+def this_reader(process: Process, turn: int = 1) -> Reader:
     """To be asked inside the loader worker."""
     info = torch.utils.data.get_worker_info()
     worker, num_workers = (info.id, info.num_workers) if info else (0, 1)
-    return Reader(process.rank, process.num_ranks, worker, num_workers)
+    return Reader(process.rank, process.num_ranks, worker, num_workers, turn)
 
 
 def training_plan(orders: Sequence[Order], cursors: Sequence[Cursor], reader: Reader) -> Iterator[PlannedBatch]:
-    """What a reader reads of the batches from `cursors` on, without an end: its rank's part, its worker's turn.
+    """What a reader reads of the batches from `cursors` on, without an end: its rank's part, its worker's turns.
 
     A batch is as wide as its widest sample over all ranks, so that what the network is shown does not depend on how
     many they are.
     """
     mixture = zip(*map(batches, orders, cursors), strict=True)
-    for number, parts in islice(enumerate(mixture), reader.worker, None, reader.num_workers):
+    for number, parts in enumerate(mixture):
+        if number // reader.turn % reader.num_workers != reader.worker:
+            continue
         width = max(int(order.width[samples].max()) for order, (samples, _) in zip(orders, parts, strict=True))
         whole = interleaved([samples for samples, _ in parts])
         mine = whole[share(len(whole), reader.rank, reader.num_ranks)]
@@ -96,7 +104,7 @@ def validation_plan(plan: Plan, batch_size: int, reader: Reader) -> Iterator[Pla
     """
     whole = same_width_batches(plan.width, batch_size)
     rounds = -(-len(whole) // reader.num_ranks)
-    for step in range(reader.worker, rounds, reader.num_workers):
+    for step in takewhile(lambda step: step < rounds, reader.numbers()):
         number = step * reader.num_ranks + reader.rank
         samples = whole[number % len(whole)]
         members = np.stack((np.zeros_like(samples), samples), axis=1)
@@ -115,8 +123,11 @@ def same_width_batches(width: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return found
 
 
-ReadSample = Callable[[Place, int, int, int, int], tuple[str, bytes | memoryview, str]]
-"""(shard, its bytes, where the patch begins, its bytes, its CRC-32) -> (key, patch, what is wrong with it or "")."""
+SampleRead = tuple[str, bytes | memoryview, str]
+"""(key, patch, what is wrong with it or "")."""
+
+ReadSamples = Callable[[int, Sequence[SamplePlace]], Iterable[SampleRead]]
+"""(number of the source, where samples of it lie) -> the samples."""
 
 
 class EncodedSample(NamedTuple):
@@ -137,7 +148,7 @@ ReadBatch = tuple[PlannedBatch, list[EncodedSample]]
 
 
 def indexed_batches(
-    planned: Iterator[PlannedBatch], plans: Sequence[Plan], read: ReadSample, count_bad: bool
+    planned: Iterator[PlannedBatch], plans: Sequence[Plan], read: ReadSamples, count_bad: bool
 ) -> Iterator[ReadBatch]:
     """Planned batches with their samples, those of one source behind those of another.
 
@@ -149,13 +160,13 @@ def indexed_batches(
         for source, plan in enumerate(plans):
             epoch = batch.cursors[source].epoch if batch.cursors else 0
             samples = batch.members[batch.members[:, 0] == source, 1]
-            described = zip(plan.places(samples), plan.texts(samples), plan.trained[samples].tolist(), strict=True)
-            for (shard, *place), text, trained in described:
-                path = plan.shards[shard]
-                key, patch, fault = read(path, plan.tar_bytes[shard], *place)
+            places = plan.places(samples)
+            described = zip(places, plan.texts(samples), plan.trained[samples].tolist(), strict=True)
+            for (key, patch, fault), ((number, *_), text, trained) in zip(read(source, places), described, strict=True):
+                shard = plan.shards[number]
                 if fault:
-                    name_bad(path, key, fault, count_bad)
-                found.append(EncodedSample(key, path, None if fault else patch, text, trained, epoch))
+                    name_bad(shard, key, fault, count_bad)
+                found.append(EncodedSample(key, shard, None if fault else patch, text, trained, epoch))
         yield batch, found
 
 
@@ -169,50 +180,55 @@ def name_bad(shard: object, key: str, fault: str, count_bad: bool) -> None:
 class OpenShards:
     """Shards that one process reads, opened when they are needed and held to the size their index says."""
 
-    def __init__(self) -> None:
-        self.descriptors: OrderedDict[Place, int] = OrderedDict()
-        self.regions: set[tuple[int, int]] = set()
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self.plans = plans
+        self.descriptors: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self.regions: set[tuple[int, int, int]] = set()
 
-    def read(
-        self, path: Place, tar_bytes: int, offset: int, num_bytes: int, crc: int
-    ) -> tuple[str, bytes | memoryview, str]:
-        """One pread for the header before the patch and the patch; see ReadSample."""
-        descriptor = self.descriptor(path, tar_bytes)
-        self.read_ahead(descriptor, offset)
-        return checked(os.pread(descriptor, BLOCK + num_bytes, offset - BLOCK), num_bytes, crc)
+    def read(self, source: int, places: Sequence[SamplePlace]) -> list[SampleRead]:
+        """One pread a sample, for the header before its patch and the patch; see ReadSamples."""
+        for shard, offset, _, _ in places:
+            self.read_ahead(source, shard, offset)
+        contents = [
+            os.pread(self.descriptor(source, shard), BLOCK + num_bytes, offset - BLOCK)
+            for shard, offset, num_bytes, _ in places
+        ]
+        return [checked(content, *place[2:]) for content, place in zip(contents, places, strict=True)]
 
-    def descriptor(self, path: Place, tar_bytes: int) -> int:
-        descriptor = self.descriptors.get(path)
+    def descriptor(self, source: int, shard: int) -> int:
+        descriptor = self.descriptors.get((source, shard))
         if descriptor is not None:
-            self.descriptors.move_to_end(path)
+            self.descriptors.move_to_end((source, shard))
             return descriptor
         if len(self.descriptors) == MAX_OPEN_SHARDS:
             os.close(self.descriptors.popitem(last=False)[1])
+        path, tar_bytes = self.plans[source].shards[shard], self.plans[source].tar_bytes[shard]
         try:
             descriptor = os.open(str(path), os.O_RDONLY)
         except OSError as error:
             raise DataError(f"{path}: cannot be opened any more ({error.strerror}); was it moved?") from error
-        self.descriptors[path] = descriptor
+        self.descriptors[source, shard] = descriptor
         if (num_bytes := os.fstat(descriptor).st_size) != tar_bytes:
             raise DataError(other_size(path, num_bytes, tar_bytes))
         return descriptor
 
-    def read_ahead(self, descriptor: int, offset: int) -> None:
+    def read_ahead(self, source: int, shard: int, offset: int) -> None:
         """Tell the system, once, that the samples around this one are wanted soon: their slice is in the window.
 
         Samples come in random order, so it would not guess. From a cold page cache this is a quarter faster.
         """
-        region = (descriptor, offset // REGION_BYTES)
+        region = (source, shard, offset // REGION_BYTES)
         if region in self.regions or not hasattr(os, "posix_fadvise"):
             return
         if len(self.regions) == MAX_REGIONS:
             self.regions.clear()
         self.regions.add(region)
-        os.posix_fadvise(descriptor, region[1] * REGION_BYTES, REGION_BYTES, os.POSIX_FADV_WILLNEED)
+        descriptor, start = self.descriptor(source, shard), region[2] * REGION_BYTES
+        os.posix_fadvise(descriptor, start, REGION_BYTES, os.POSIX_FADV_WILLNEED)
 
 
-def checked(content: bytes, num_bytes: int, crc: int) -> tuple[str, bytes | memoryview, str]:
-    """(key, patch, what is wrong with it or "") of a tar header and the patch behind it."""
+def checked(content: bytes, num_bytes: int, crc: int) -> SampleRead:
+    """What a tar header and the patch behind it hold."""
     patch = memoryview(content)[BLOCK:]
     if len(patch) != num_bytes:
         return key_of(content), b"", "its patch is cut off"

@@ -45,7 +45,7 @@ Item = TypeVar("Item")
 
 def every_nth(items: Iterable[Item], process: Process) -> Iterator[Item]:
     """What this reader takes, over all workers of all ranks."""
-    rank, num_ranks, worker, num_workers = this_reader(process)
+    rank, num_ranks, worker, num_workers, _ = this_reader(process)
     return islice(items, rank * num_workers + worker, None, num_ranks * num_workers)
 
 
@@ -61,7 +61,7 @@ def all_shards(urls: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def training_windows(
-    samples: Iterable[Sample], recipe: Recipe, process: Process, seed: str, start: int
+    samples: Iterable[Sample], recipe: Recipe, process: Process, turn: int, seed: str, start: int
 ) -> Iterator[ReadBatch]:
     """Batches of usable samples of similar width, in random order; the others are counted.
 
@@ -70,8 +70,7 @@ def training_windows(
     batch_size, order = recipe.config.batch_size, random.Random(seed)
     mine = share(batch_size, process.rank, process.num_ranks)
     size, weight = max(1, mine.stop - mine.start), (mine.stop - mine.start) * process.num_ranks / batch_size
-    reader = this_reader(process)
-    numbers = count(start + reader.worker, reader.num_workers)
+    numbers = (start + number for number in this_reader(process, turn).numbers())
     window: list[tuple[int, Sample]] = []
     fates, refused = Counter[str](), 0
     for raw in chunks(samples, size * WINDOW_BATCHES):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, takewhile
 
 import numpy as np
 import pytest
@@ -52,23 +52,29 @@ def epoch_of(source: Order, epoch: int) -> list[np.ndarray]:
 
 
 def whole_batches(
-    orders: Sequence[Order], number: int, num_ranks: int, num_workers: int, cursors: Sequence[Cursor] | None = None
+    orders: Sequence[Order],
+    number: int,
+    num_ranks: int,
+    num_workers: int,
+    cursors: Sequence[Cursor] | None = None,
+    turn: int = 1,
 ) -> list[list[tuple[int, int]]]:
     """The samples of the first batches, put together from what every worker of every rank reads."""
     whole: list[list[tuple[int, int]]] = [[] for _ in range(number)]
     for rank in range(num_ranks):
         for worker in range(num_workers):
-            reader = Reader(rank, num_ranks, worker, num_workers)
+            reader = Reader(rank, num_ranks, worker, num_workers, turn)
             plan = training_plan(orders, cursors or [Cursor()] * len(orders), reader)
-            for planned in islice(plan, len(range(worker, number, num_workers))):
+            mine = takewhile(lambda one: one < number, reader.numbers())
+            for _, planned in zip(mine, plan, strict=False):
                 whole[planned.number] += [(s, n) for s, n in planned.members.tolist()] if planned.weight else []
     return whole
 
 
-@pytest.mark.parametrize("num_workers", [1, 3])
+@pytest.mark.parametrize(("num_workers", "turn"), [(1, 1), (3, 1), (1, 4), (3, 4)])
 @pytest.mark.parametrize("num_ranks", [1, 2, 3, 4, 8, 30])
-def test_batches_are_the_same_for_any_number_of_ranks_and_workers(num_ranks: int, num_workers: int) -> None:
-    assert whole_batches([order()], 100, num_ranks, num_workers) == whole_batches([order()], 100, 1, 1)
+def test_batches_are_the_same_for_any_number_of_ranks_and_workers(num_ranks: int, num_workers: int, turn: int) -> None:
+    assert whole_batches([order()], 100, num_ranks, num_workers, turn=turn) == whole_batches([order()], 100, 1, 1)
 
 
 @pytest.mark.parametrize("batch_size", [24, 25])

@@ -16,6 +16,7 @@ from ocr.index import IndexRows, index_path, read_index, row_of
 from ocr.patch import fitted_widths, num_steps
 from ocr.shards import write_shard
 from tests.trainer.conftest import changed, drawn, number_shards, recipe, sample
+from trainer.batch import encoded
 from trainer.plan import Plan, plan_training, plan_validation
 from trainer.recipe import FATES, USED
 
@@ -98,7 +99,9 @@ def test_the_target_that_is_planned_is_the_one_that_is_trained(
 ) -> None:
     write_shard(tmp_path / "000000.tar", [sample("word-0", text, drawn("123456"))])
     rules = recipe(changed(config, **values))
-    assert rules.target(rules.text(text)) == target
+    targets, lengths = encoded([rules.text(text)], rules.charset)
+    if used:
+        assert rules.charset.decode(targets[0, : lengths[0]].tolist()) == target
     assert plan_validation([tmp_path / "000000.tar"], rules).fates == (
         {USED: 1} if used else {"character outside the alphabet": 1}
     )
