@@ -17,6 +17,8 @@ def keep_freed_memory() -> None:
 
 
 def spare_what_was_imported() -> None:
-    """Keep Python's garbage collector from searching it again and again: 4 % of a loader worker's time."""
-    gc.collect()
+    """Keep Python's garbage collector from searching it again and again: 4 % of a loader worker's time.
+
+    Nothing is collected first: in a fork, garbage is its parent's, and to be ended there alone.
+    """
     gc.freeze()

@@ -44,14 +44,8 @@ def fit(patch: np.ndarray, img_height: int = IMG_HEIGHT, contrast: float = 0.0) 
         scaled = stretch_contrast(scaled, contrast)
     if width >= height:
         return scaled
-    return squeeze(scaled, math.ceil(img_height * (img_height / long_side)), img_height)
-
-
-def squeeze(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Scale uint8 (h, w[, 3]) by PIL's bicubic, without the copies that `Image.fromarray` and `np.asarray` make."""
-    mode, size = ("L" if image.ndim == 2 else "RGB"), (image.shape[1], image.shape[0])
-    scaled = Image.frombuffer(mode, size, image, "raw", mode, 0, 1).resize((width, height), Image.Resampling.BICUBIC)
-    return np.frombuffer(scaled.tobytes(), np.uint8).reshape(height, width, *image.shape[2:])
+    squeezed_width = math.ceil(img_height * (img_height / long_side))
+    return np.asarray(Image.fromarray(scaled).resize((squeezed_width, img_height), Image.Resampling.BICUBIC))
 
 
 def stretch(patch: np.ndarray, img_height: int, img_width: int) -> np.ndarray:

@@ -6,6 +6,7 @@
     2. with_padding (padding.py)       ReadBatch  the same, some batches as wide as the Reader would make them
     3. to_batches (batch.py)           Batch      patches uint8 (B, H, W), augmented where the config says so, targets
                                        int64 (B, L)
+    4. in_turns                        Batches    what a loader worker hands over at a time (handover.py)
 
 With indexes everything is decided before a shard is opened (plan.py, order.py), and every reader computes its own part
 of it: the batches of a run depend on nothing but the shards, the config and the seed.
@@ -36,7 +37,7 @@ from trainer.augment import Augmentation, augmentation_of
 from trainer.batch import NO_PATCHES, Batch, empty, to_batches
 from trainer.distributed import Process
 from trainer.handover import Placed, Slots, batches_a_turn
-from trainer.order import Cursor
+from trainer.order import Cursor, mean_batch_size
 from trainer.padding import with_padding
 from trainer.plan import Plan
 from trainer.recipe import Recipe
@@ -78,10 +79,12 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Endless training batches, `batch_size` samples over all ranks, from `cursors` on (from the first without any)."""
     config = recipe.config
-    turn = batches_a_turn(-(-config.batch_size // process.num_ranks))
-    if shards.plans:
+    orders = orders_of(shards.plans, config) if shards.plans else []
+    batch_size = sum(map(mean_batch_size, orders)) or config.batch_size  # batch_pixels may say another
+    turn = batches_a_turn(-(-batch_size // process.num_ranks))
+    if orders:
         cursors = cursors or [Cursor()] * len(shards.plans)
-        planned: Planned = partial(training_plan, orders_of(shards.plans, config), cursors)
+        planned: Planned = partial(training_plan, orders, cursors)
         stages: list[Any] = [
             partial(read_batches, planned, shards.plans, process, turn, config, cache_of(config, shards.plans))
         ]
@@ -183,12 +186,12 @@ def in_turns(batches: Iterable[Batch], turn: int, slots: Slots | None) -> Iterat
     An error is the last item: torch's loader would bury its line in a worker's traceback.
     """
     items = carry_errors(batches)
-    while some := list(islice(items, turn)):
+    while some := list[Any](islice(items, turn)):
         if slots:
-            yield [placed(item, slots) if isinstance(item, Batch) else item for item in some]
+            some = [placed(item, slots) if isinstance(item, Batch) else item for item in some]
             slots.close()
-        else:
-            yield some
+        yield some
+        del some  # or patches that found no slot would stay until the next turn is made
 
 
 def placed(batch: Batch, slots: Slots) -> tuple[Placed | np.ndarray, Batch]:

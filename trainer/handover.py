@@ -15,21 +15,23 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import weakref
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-TURN_SAMPLES = 256  # a turn holds about so many, or one batch
+TURN_SAMPLES = 256  # a turn holds so many at most, or one batch
 SLOTS_A_WORKER = 4  # torch's loader lets a worker be two turns ahead; the others are the one in use and the next
 SLOT_BYTES = 1 << 26  # 1,024 patches of 64 x 1,000; memory is only taken where a batch has been written
 SLOT_PARTS = 64
 ALIGNED = 64  # bytes, a cache line
 
 
-def batches_a_turn(batch_size: int) -> int:
-    return min(SLOT_PARTS, max(1, TURN_SAMPLES // batch_size))
+def batches_a_turn(num_samples: int) -> int:
+    """By how many samples a batch has for one rank."""
+    return min(SLOT_PARTS, max(1, TURN_SAMPLES // num_samples))
 
 
 class Placed(NamedTuple):
@@ -53,6 +55,7 @@ class Slots:
         num_slots = num_workers * SLOTS_A_WORKER
         self.flags = shared(num_slots, SLOT_PARTS)
         self.bytes = shared(num_slots, SLOT_BYTES)
+        self.process = os.getpid()
         self.slot: int | None = None  # that this worker writes into …
         self.parts: list[tuple[int, np.ndarray]] = []  # … and what it gave away of it: (where it starts, the room)
 
@@ -102,7 +105,8 @@ class Slots:
         return patches
 
     def free(self, placed: Placed) -> None:
-        self.flags[placed.slot, placed.part] = 0
+        if os.getpid() == self.process:  # a fork ends what it inherited, too
+            self.flags[placed.slot, placed.part] = 0
 
 
 def shared(*shape: int) -> np.ndarray:

@@ -76,7 +76,7 @@ class RemoteShards:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
     def groups(self, planned: Iterator[PlannedBatch]) -> Iterator[list[PlannedBatch]]:
-        """Runs of batches: one alone, so that it is there soon, and then as many as make a group."""
+        """Runs of batches: one alone, so that it is asked for first, and then as many as make a group."""
         group: list[PlannedBatch] = []
         num_bytes, enough = 0, 1
         for batch in planned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 
 import numpy as np
@@ -57,6 +58,20 @@ def test_a_slot_is_written_again_only_when_nobody_holds_a_part_of_it(slots: Slot
     assert (kept == 2).all()
     del kept
     assert [each.slot for each in turn(slots, 5) if isinstance(each, Placed)] == [0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="slots are for forked workers")
+def test_a_fork_that_ends_what_it_inherited_frees_no_slot(slots: Slots) -> None:
+    """As a validation's worker does with a batch in the trainer's garbage."""
+    (tensor,) = (slots.take(each, pinned=False) for each in turn(slots, 1))
+    child = os.fork()
+    if not child:
+        del tensor
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert slots.flags[0, 0] == 1
+    del tensor
+    assert slots.flags[0, 0] == 0
 
 
 def test_a_worker_without_a_free_slot_sends_the_array_itself(slots: Slots) -> None:
