@@ -148,8 +148,10 @@ def encoded(texts: Sequence[str], charset: Charset) -> tuple[np.ndarray, np.ndar
     Characters outside the alphabet have none: what holds one was refused, or `data_filtering_off` drops it.
     """
     classes = charset.class_table[np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)]
-    rows, known = np.repeat(np.arange(len(texts)), [len(text) for text in texts]), classes > 0
-    lengths = np.bincount(rows[known], minlength=len(texts))
+    lengths = np.array([len(text) for text in texts], np.int64)
+    if not classes.all():
+        rows = np.repeat(np.arange(len(texts)), lengths)
+        lengths, classes = np.bincount(rows[classes > 0], minlength=len(texts)), classes[classes > 0]
     targets = np.zeros((len(texts), max(1, int(lengths.max()))), np.int64)
-    targets[np.arange(targets.shape[1]) < lengths[:, None]] = classes[known]
+    targets[np.arange(targets.shape[1]) < lengths[:, None]] = classes
     return targets, lengths
