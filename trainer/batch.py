@@ -71,7 +71,7 @@ def decode_patch(encoded: bytes | memoryview, rgb: bool) -> np.ndarray | None:
 
 
 def to_batches(
-    batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None, empty: Empty = empty
+    batches: Iterable[ReadBatch], recipe: Recipe, augmentation: Augmentation | None, empty: Empty
 ) -> Iterator[Batch]:
     """The patches of each are written into what `empty` gives."""
     cv2.setNumThreads(1)  # in workers that are no forks

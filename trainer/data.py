@@ -170,7 +170,7 @@ def loaded(
     for item in chain.from_iterable(loader):
         if isinstance(item, Exception):
             raise item
-        batch = taken(item, slots, pinned) if slots else item
+        batch = taken(item, slots) if slots else item
         yield batch.pinned() if pinned else batch
 
 
@@ -198,9 +198,9 @@ def placed(batch: Batch, slots: Slots) -> tuple[Placed | np.ndarray, Batch]:
     return slots.place(batch.patches.numpy()), batch._replace(patches=NO_PATCHES)
 
 
-def taken(item: tuple[Placed | np.ndarray, Batch], slots: Slots, pinned: bool) -> Batch:
+def taken(item: tuple[Placed | np.ndarray, Batch], slots: Slots) -> Batch:
     place, batch = item
-    return batch._replace(patches=slots.take(place, pinned))
+    return batch._replace(patches=slots.take(place))
 
 
 def as_it_is(turn: list[Any]) -> list[Any]:

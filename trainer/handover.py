@@ -26,7 +26,6 @@ TURN_SAMPLES = 256  # a turn holds so many at most, or one batch
 SLOTS_A_WORKER = 4  # torch's loader lets a worker be two turns ahead; the others are the one in use and the next
 SLOT_BYTES = 1 << 26  # 1,024 patches of 64 x 1,000; memory is only taken where a batch has been written
 SLOT_PARTS = 64
-ALIGNED = 64  # bytes, a cache line
 
 
 def batches_a_turn(num_samples: int) -> int:
@@ -63,7 +62,7 @@ class Slots:
         """Room for patches, uint8 of this shape. To be called in the worker."""
         if self.slot is None:
             self.slot = self.free_slot()
-        start = rounded_up(self.parts[-1][0] + self.parts[-1][1].nbytes) if self.parts else 0
+        start = self.parts[-1][0] + self.parts[-1][1].nbytes if self.parts else 0
         fits = start + math.prod(shape) <= self.bytes.shape[1] and len(self.parts) < SLOT_PARTS
         if self.slot is None or not fits:
             return np.empty(shape, np.uint8)
@@ -92,17 +91,13 @@ class Slots:
     def view(self, placed: Placed) -> np.ndarray:
         return self.bytes[placed.slot, placed.start : placed.start + math.prod(placed.shape)].reshape(placed.shape)
 
-    def take(self, placed: Placed | np.ndarray, pinned: bool) -> torch.Tensor:
-        """The patches: where they lie, or `pinned`, in memory that a GPU fetches from."""
+    def take(self, placed: Placed | np.ndarray) -> torch.Tensor:
+        """The patches, where they lie."""
         if not isinstance(placed, Placed):
-            patches = torch.from_numpy(placed)
-            return patches.pin_memory() if pinned else patches
+            return torch.from_numpy(placed)
         view = self.view(placed)
-        patches = torch.from_numpy(view)
-        if pinned:
-            patches = torch.empty(placed.shape, dtype=torch.uint8, pin_memory=True).copy_(patches)
         weakref.finalize(view, self.free, placed).atexit = False  # the tensor holds the view
-        return patches
+        return torch.from_numpy(view)
 
     def free(self, placed: Placed) -> None:
         if os.getpid() == self.process:  # a fork ends what it inherited, too
@@ -112,7 +107,3 @@ class Slots:
 def shared(*shape: int) -> np.ndarray:
     """Zeros, uint8, that this process and its forks see alike."""
     return np.frombuffer(mmap.mmap(-1, math.prod(shape)), np.uint8).reshape(shape)
-
-
-def rounded_up(num_bytes: int) -> int:
-    return -(-num_bytes // ALIGNED) * ALIGNED

@@ -45,8 +45,9 @@ Item = TypeVar("Item")
 
 def every_nth(items: Iterable[Item], process: Process) -> Iterator[Item]:
     """What this reader takes, over all workers of all ranks."""
-    rank, num_ranks, worker, num_workers, _ = this_reader(process)
-    return islice(items, rank * num_workers + worker, None, num_ranks * num_workers)
+    reader = this_reader(process)
+    first, step = reader.rank * reader.num_workers + reader.worker, reader.num_ranks * reader.num_workers
+    return islice(items, first, None, step)
 
 
 def dealt_shards(urls: Sequence[str], seed: str, process: Process) -> Iterator[dict[str, str]]:

@@ -41,13 +41,13 @@ def first_pixels(tensors: list[torch.Tensor]) -> list[int]:
 def test_the_batches_of_a_turn_share_a_slot_and_do_not_overlap(slots: Slots) -> None:
     placed = turn(slots, 1, 2, 3)
     assert {each.slot for each in placed if isinstance(each, Placed)} == {0}
-    tensors = [slots.take(each, pinned=False) for each in placed]
+    tensors = [slots.take(each) for each in placed]
     assert first_pixels(tensors) == [1, 2, 3]
     assert all((tensor == number).all() for tensor, number in zip(tensors, (1, 2, 3), strict=True))
 
 
 def test_a_slot_is_written_again_only_when_nobody_holds_a_part_of_it(slots: Slots) -> None:
-    first, second = (slots.take(each, pinned=False) for each in turn(slots, 1, 2))
+    first, second = (slots.take(each) for each in turn(slots, 1, 2))
     del first
     (other,) = turn(slots, 3)
     assert isinstance(other, Placed)
@@ -63,7 +63,7 @@ def test_a_slot_is_written_again_only_when_nobody_holds_a_part_of_it(slots: Slot
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="slots are for forked workers")
 def test_a_fork_that_ends_what_it_inherited_frees_no_slot(slots: Slots) -> None:
     """As a validation's worker does with a batch in the trainer's garbage."""
-    (tensor,) = (slots.take(each, pinned=False) for each in turn(slots, 1))
+    (tensor,) = (slots.take(each) for each in turn(slots, 1))
     child = os.fork()
     if not child:
         del tensor
@@ -75,7 +75,7 @@ def test_a_fork_that_ends_what_it_inherited_frees_no_slot(slots: Slots) -> None:
 
 
 def test_a_worker_without_a_free_slot_sends_the_array_itself(slots: Slots) -> None:
-    tensors = [slots.take(each, pinned=False) for number in range(SLOTS_A_WORKER + 2) for each in turn(slots, number)]
+    tensors = [slots.take(each) for number in range(SLOTS_A_WORKER + 2) for each in turn(slots, number)]
     assert first_pixels(tensors) == list(range(SLOTS_A_WORKER + 2))
     (last,) = turn(slots, 9)
     assert isinstance(last, np.ndarray)
@@ -96,7 +96,7 @@ def test_a_batch_that_became_smaller_is_handed_over_as_small_as_it_is(slots: Slo
     patches[:] = 7
     placed = slots.place(patches[:3])
     assert isinstance(placed, Placed)
-    assert slots.take(placed, pinned=False).shape == (3, 8, 12)
+    assert slots.take(placed).shape == (3, 8, 12)
 
 
 @pytest.mark.parametrize(("batch_size", "number"), [(1, 64), (16, 16), (64, 4), (200, 1), (5_000, 1)])
