@@ -7,17 +7,17 @@ import os
 import warnings
 from pathlib import Path
 
-from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import run_command
-from ocr.weights import default_easyocr_dir
+from ocr.networks.easyocr_files import default_easyocr_dir
+from ocr.plumbing.command_line import command_parser
 
 
 def main() -> None:
     arguments = parse_arguments()
     from evaluator.evaluate import evaluate  # EasyOCR takes seconds to import: not for --help
-    from evaluator.experiment import RECOGNIZERS
-    from evaluator.tables import table
+    from evaluator.metrics.experiment import RECOGNIZERS
+    from evaluator.report.report_tables import table
 
     # EasyOCR asks torch for pinned memory and int8 on a CPU too; torch warns of it once a run, users can do nothing.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.")

@@ -13,12 +13,14 @@ import cv2
 import msgspec
 import torch
 
-from evaluator.breakdown import break_down
-from evaluator.craft import load_craft
-from evaluator.detection_cache import open_cache, shrink
-from evaluator.distributed import Process, gathered, joined
-from evaluator.end_to_end import PageReading
-from evaluator.experiment import (
+from evaluator.detection.box_kinds import load_groupings
+from evaluator.detection.craft import load_craft
+from evaluator.detection.detection_cache import open_cache, shrink
+from evaluator.evaluation_pages import find_page_shards, read_images, read_labels, verify
+from evaluator.html.write import check_replaceable, write_html
+from evaluator.metrics.breakdown import break_down
+from evaluator.metrics.end_to_end import PageReading
+from evaluator.metrics.experiment import (
     BASELINE,
     EASYOCR,
     FINETUNED,
@@ -29,22 +31,20 @@ from evaluator.experiment import (
     cells,
     effects,
 )
-from evaluator.figures import Sums, page_sums, scores_of, total
-from evaluator.groupings import load_groupings
-from evaluator.html.write import check_replaceable, write_html
-from evaluator.mean_precision import detection_extra
-from evaluator.overlap import Clock
-from evaluator.pages import find_page_shards, read_images, read_labels, verify
+from evaluator.metrics.figures import Sums, page_sums, scores_of, total
+from evaluator.metrics.mean_precision import detection_extra
+from evaluator.metrics.significance import intervals
+from evaluator.page_shares import Process, gathered, joined
+from evaluator.pipeline import Clock
 from evaluator.reading import ReadPage, Tools, read_pages
 from evaluator.recognizers import LoadedRecognizer, load_baseline, load_finetuned
-from evaluator.report import PageCounts, Report, SystemReport, check_folder, write_report
-from evaluator.significance import intervals
-from evaluator.tables import summary
+from evaluator.report.report_files import PageCounts, Report, SystemReport, check_folder, write_report
+from evaluator.report.report_tables import summary
 from ocr.config import Config
 from ocr.errors import UsageError
+from ocr.networks.easyocr_files import default_easyocr_dir
 from ocr.page import Page
-from ocr.progress import progress
-from ocr.weights import default_easyocr_dir
+from ocr.plumbing.progress import progress
 
 
 def evaluate(
@@ -59,7 +59,7 @@ def evaluate(
 ) -> Report:
     """Evaluate `recognizers` (of "baseline", "finetuned") on the shards of `eval_set`; write the report to `out`.
 
-    Each reads the boxes of EasyOCR, words, and those of the labels: see `evaluator.experiment`. `name` is the
+    Each reads the boxes of EasyOCR, words, and those of the labels: see `evaluator.metrics.experiment`. `name` is the
     fine-tuned recognizer's in `easyocr_dir`, by default EasyOCR's own folder; detections are kept in `cache`, by
     default `easyocr_dir/detections`. Under torchrun every rank reads its share of the pages and gives the report of
     all; rank 0 writes it. Whatever can be wrong with the question is found before the first page is read, and nothing

@@ -14,15 +14,15 @@ import cv2
 import msgspec
 import numpy as np
 
-from evaluator.craft import Craft, load_craft, maps_of
-from evaluator.experiment import WORDS
-from evaluator.groupings import CANVAS_SIZE, MAG_RATIO, Grouping, load_groupings
-from evaluator.patches import patches_of, read_patches, texts_of
+from evaluator.detection.box_kinds import CANVAS_SIZE, MAG_RATIO, Grouping, load_groupings
+from evaluator.detection.craft import Craft, load_craft, maps_of
+from evaluator.metrics.experiment import WORDS
 from evaluator.recognizers import LANGUAGES, load_baseline, load_finetuned
+from evaluator.word_patches import patches_of, read_patches, texts_of
 from ocr.errors import UsageError
+from ocr.networks.easyocr_files import default_easyocr_dir
 from ocr.page import decode_image
 from ocr.recognizer import Recognizer
-from ocr.weights import default_easyocr_dir
 
 
 class PageWord(msgspec.Struct, frozen=True):

@@ -25,19 +25,19 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from evaluator.craft import Craft, Maps, maps_of
-from evaluator.detection_cache import DetectionCache, digest_of
-from evaluator.detector import Detection
-from evaluator.end_to_end import PageReading, compare_page
-from evaluator.experiment import REFERENCE, WORDS, Cell, cells
-from evaluator.groupings import CANVAS_SIZE, MAG_RATIO, Grouping
-from evaluator.overlap import Clock, ahead
-from evaluator.pages import UnreadablePage, decode_page, label_words
-from evaluator.patches import Shown, patches_of, read_patches, texts_of
+from evaluator.detection.box_kinds import CANVAS_SIZE, MAG_RATIO, Grouping
+from evaluator.detection.craft import Craft, Maps, maps_of
+from evaluator.detection.detection_cache import DetectionCache, digest_of
+from evaluator.detection.easyocr_boxes import Detection
+from evaluator.detection.tall_words import TallWords
+from evaluator.evaluation_pages import UnreadablePage, decode_page, label_words
+from evaluator.metrics.end_to_end import PageReading, compare_page
+from evaluator.metrics.experiment import REFERENCE, WORDS, Cell, cells
+from evaluator.metrics.page_words import NO_WORDS, PageWords, page_words
+from evaluator.pipeline import Clock, ahead
 from evaluator.recognizers import LoadedRecognizer
-from evaluator.tall_words import TallWords
-from evaluator.words import NO_WORDS, PageWords, page_words
-from ocr.decoding import Reading
+from evaluator.word_patches import Shown, patches_of, read_patches, texts_of
+from ocr.decoding.decode import Reading
 from ocr.page import Page
 
 NETWORK_PAGES = 8

@@ -15,11 +15,11 @@ import msgspec
 import torch
 import yaml
 
-from ocr.engines import TorchEngine
+from ocr.backends import TorchEngine
 from ocr.errors import DataError, UsageError
+from ocr.networks.easyocr_files import find_weights
+from ocr.networks.weight_files import Weights, read_weights
 from ocr.recognizer import Recognizer
-from ocr.weight_files import Weights, read_weights
-from ocr.weights import find_weights
 
 # Both alphabets hold Latin letters; without "en" the Reader would forbid korean_g2 to write them, and the baseline
 # would lose to the fine-tuned recognizer, to which nothing is forbidden.

@@ -9,14 +9,14 @@ from typing import get_args
 
 import msgspec
 
-from evaluator.cleval import FalsePositives
-from evaluator.end_to_end import compare_page
-from evaluator.figures import Scores, page_sums, scores_of, total
 from evaluator.formats.read import FORMATS, Format, PageSet, read_pages
-from evaluator.report import check_folder
-from evaluator.words import NO_WORDS
+from evaluator.metrics.cleval import FalsePositives
+from evaluator.metrics.end_to_end import compare_page
+from evaluator.metrics.figures import Scores, page_sums, scores_of, total
+from evaluator.metrics.page_words import NO_WORDS
+from evaluator.report.report_files import check_folder
 from ocr.errors import DataError, UsageError, run_command
-from ocr.files import written_whole
+from ocr.plumbing.files import written_whole
 
 
 def main() -> None:

@@ -13,22 +13,29 @@ from pathlib import Path
 import msgspec
 import torch
 
-from evaluator.craft import Maps, load_craft, maps_of
-from evaluator.groupings import CANVAS_SIZE, MAG_RATIO
-from evaluator.matching import iou, match
-from evaluator.pages import UnreadablePage, decode_page, find_page_shards, label_words, read_images, read_labels
-from evaluator.pieces import Pieces
+from evaluator.detection.box_kinds import CANVAS_SIZE, MAG_RATIO
+from evaluator.detection.craft import Maps, load_craft, maps_of
+from evaluator.detection.tall_words import WAYS, TallWords, is_tall, joined, patches_to_read
+from evaluator.detection.text_ink import Pieces
+from evaluator.detection.thresholds import DEFAULTS, Thresholds, save_thresholds, thresholds_path
+from evaluator.detection.word_boxes import boxes_of, page_pieces
+from evaluator.evaluation_pages import (
+    UnreadablePage,
+    decode_page,
+    find_page_shards,
+    label_words,
+    read_images,
+    read_labels,
+)
+from evaluator.metrics.matching import iou, match
+from evaluator.metrics.page_words import PageWords
 from evaluator.recognizers import load_finetuned
-from evaluator.tall_words import WAYS, TallWords, is_tall, joined, patches_to_read
-from evaluator.thresholds import DEFAULTS, Thresholds, save_thresholds, thresholds_path
-from evaluator.word_boxes import boxes_of, page_pieces
-from evaluator.words import PageWords
 from ocr.cer import TextCounts
 from ocr.errors import DataError, UsageError, run_command
+from ocr.networks.easyocr_files import default_easyocr_dir
 from ocr.page import Page, crop
-from ocr.progress import progress
+from ocr.plumbing.progress import progress
 from ocr.recognizer import Recognizer
-from ocr.weights import default_easyocr_dir
 
 CANDIDATES: dict[str, tuple[float, ...]] = {
     "gap": (0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8),

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from ocr.errors import UsageError
-from ocr.files import written_whole
+from ocr.plumbing.files import written_whole
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]

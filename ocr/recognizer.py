@@ -17,14 +17,14 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.beam_search import BeamSearch
-from ocr.decoding import Reading
-from ocr.engines import ONNX_SUFFIX, Engine, OnnxEngine, TorchEngine
+from ocr.backends import ONNX_SUFFIX, Engine, OnnxEngine, TorchEngine
+from ocr.decoding.beam_search import BeamSearch
+from ocr.decoding.decode import Reading
 from ocr.errors import UsageError
+from ocr.networks.easyocr_files import default_easyocr_dir, find_recognizer
+from ocr.networks.weight_files import read_weights
 from ocr.patch import fit, pad_batch, reader_width
-from ocr.threads import map_in_threads
-from ocr.weight_files import read_weights
-from ocr.weights import default_easyocr_dir, find_recognizer
+from ocr.plumbing.threads import map_in_threads
 
 SECOND_PASS_CONFIDENCE = 0.1  # Reader's contrast_ths
 SECOND_PASS_CONTRAST = 0.5  # Reader's adjust_contrast

@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ocr.config import load_config
 from ocr.errors import DataError, run_command
-from ocr.index import read_index, scan_tar
 from ocr.page import decode_image
 from ocr.patch import fit
-from ocr.shards import find_shards
-from trainer.augment import STEPS, Augmentation, augmentation_of, draws
+from ocr.shards.manifest import find_shards
+from ocr.shards.shard_index import read_index, scan_tar
+from trainer.data.augment import STEPS, Augmentation, augmentation_of, draws
 
 NUM_ROUNDS = 9  # after one that fills caches
 

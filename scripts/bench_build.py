@@ -34,7 +34,7 @@ from bench.machine import ROOT, Machine, print_machine, this_machine
 from bench.stages import WHOLE, inflate_milliseconds, stages
 
 from ocr.errors import UsageError, run_command
-from ocr.shards import Manifest, read_manifest
+from ocr.shards.manifest import Manifest, read_manifest
 
 UNZIP, LEAN = "(a)  unzip, PIL, PNG, CSV", "(a') lean: in grey, fast PNG"
 ONE, TWO = "(b)  shard_builder, 1 worker", "(c)  shard_builder, 2 workers"

@@ -25,14 +25,14 @@ import torch
 from bench_recognizer import drawn_word
 from easyocr.utils import CTCLabelConverter
 
-from ocr.beam_search import MIN_PROB, BeamSearch, search_ctc
+from ocr.backends import TorchEngine
 from ocr.charset import BLANK, Charset
-from ocr.decoding import decode_greedy, read_logits
-from ocr.engines import TorchEngine
-from ocr.language_model import make_language_model
+from ocr.decoding.beam_search import MIN_PROB, BeamSearch, search_ctc
+from ocr.decoding.decode import decode_greedy, read_logits
+from ocr.decoding.ngrams import make_language_model
+from ocr.networks.easyocr_files import find_weights
+from ocr.networks.weight_files import read_weights
 from ocr.patch import fit, pad_batch, reader_width
-from ocr.weight_files import read_weights
-from ocr.weights import find_weights
 
 WIDTH = 10
 WIDEST = 512

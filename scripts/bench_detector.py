@@ -32,14 +32,14 @@ from bench.craft_time import measure_craft
 from bench.drawn_maps import MappedPage, drawn_pages, mapped_page
 from bench.machine import print_machine, this_machine
 
-from evaluator.craft import Maps, load_craft
-from evaluator.detector import READTEXT, SETTINGS, easyocr_boxes
-from evaluator.matching import iou, match
-from evaluator.pages import label_words
-from evaluator.word_boxes import word_boxes
-from evaluator.words import page_words
+from evaluator.detection.craft import Maps, load_craft
+from evaluator.detection.easyocr_boxes import READTEXT, SETTINGS, easyocr_boxes
+from evaluator.detection.word_boxes import word_boxes
+from evaluator.evaluation_pages import label_words
+from evaluator.metrics.matching import iou, match
+from evaluator.metrics.page_words import page_words
 from ocr.errors import run_command
-from ocr.weights import find_weights
+from ocr.networks.easyocr_files import find_weights
 
 PAGES = {0.35: (9201, 6), 0.5: (9201, 20), 1.0: (9302, 5)}
 """Seed and number by scale; 1 is 300 dpi. The detector was made on pages of other seeds."""

@@ -34,16 +34,16 @@ from bench.drawn_maps import DrawnPage, drawn_pages
 from bench.machine import ROOT, Machine, print_machine, this_machine
 
 from evaluator.evaluate import load_tools
-from evaluator.experiment import BASELINE, EASYOCR, FINETUNED, RECOGNIZERS, Cell
-from evaluator.overlap import Clock
+from evaluator.metrics.experiment import BASELINE, EASYOCR, FINETUNED, RECOGNIZERS, Cell
+from evaluator.pipeline import Clock
 from evaluator.reading import ReadPage, read_pages
 from ocr.config import Config
 from ocr.errors import run_command
+from ocr.networks.easyocr_files import find_weights
+from ocr.networks.weight_files import read_weights
 from ocr.page import page_to_json
 from ocr.reader import load_reader
-from ocr.shards import write_shard
-from ocr.weight_files import read_weights
-from ocr.weights import find_weights
+from ocr.shards.manifest import write_shard
 from trainer.export import write_files
 
 LOOPS, GRID, WHOLE, AGAIN = "(a)  two readtext loops", "(b)  2 x 2", "(c)  the experiment", "(d)  again, boxes known"

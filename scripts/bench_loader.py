@@ -4,7 +4,7 @@
     python scripts/bench_loader.py --shards shards/training/select_data --work bench --json bench.json
 
 Every figure is the median of `--repeats` runs, each in a process of its own, the loaders taking turns; so what else the
-machine does meets all of them. What our trainer does for Python's memory (ocr/memory.py) is done for all of them.
+machine does meets all of them. What our trainer does for Python's memory (ocr/plumbing/memory.py) is done for all.
 Loaders whose package is not installed are left out and named.
 """
 
@@ -27,8 +27,8 @@ import msgspec
 from bench.loaders import LOADERS, Loader, Setup, bytes_on_disk, forget, patches_of
 
 from ocr.errors import UsageError, run_command
-from ocr.memory import keep_freed_memory, spare_what_was_imported
-from ocr.progress import progress
+from ocr.plumbing.memory import keep_freed_memory, spare_what_was_imported
+from ocr.plumbing.progress import progress
 
 PACKAGES = (
     "torch",

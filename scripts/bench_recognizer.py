@@ -23,14 +23,14 @@ import easyocr
 import numpy as np
 import torch
 
-from ocr.engines import TorchEngine
+from ocr.backends import TorchEngine
 from ocr.errors import UsageError
+from ocr.networks.easyocr_files import find_weights
+from ocr.networks.weight_files import load_model, read_weights
 from ocr.patch import fit, pad_batch, reader_width, to_input
+from ocr.plumbing.threads import map_in_threads
 from ocr.reader import load_reader
 from ocr.recognizer import Recognizer
-from ocr.threads import map_in_threads
-from ocr.weight_files import load_model, read_weights
-from ocr.weights import find_weights
 
 WORDS = """the of and Minister report committee public document office request administration number 2001. 3. 15.
 3,000 (02) 123-4567 Seoul, Kim, No. 42-7 12.5% page attached a to in""".split()
@@ -71,7 +71,7 @@ def make_systems(folder: Path, patches: list[np.ndarray]) -> dict[str, Callable[
     rounded = load_reader("english_g2", ["en"], folder, quantize=True)
     recognizers = {"torch": Recognizer(TorchEngine(weights))}
     try:
-        from trainer.export_onnx import export_onnx
+        from trainer.exporting.onnx_file import export_onnx
 
         export_onnx(weights, folder / "english_g2.onnx")
         recognizers["ONNX Runtime"] = Recognizer.load(folder / "english_g2.onnx")

@@ -27,10 +27,10 @@ from bench.file_server import serving
 from bench.machine import print_machine, this_machine
 
 from ocr.errors import run_command
-from ocr.progress import progress
+from ocr.plumbing.progress import progress
 
 if TYPE_CHECKING:
-    from trainer.batch import Batch
+    from trainer.data.batch import Batch
 
 DISK, REMOTE, COLD, WARM = "disk", "server", "server, empty cache", "server, full cache"
 WAYS = (DISK, REMOTE, COLD, WARM)
@@ -115,12 +115,12 @@ def batches_of(arguments: argparse.Namespace) -> Iterator[Batch]:
 
     from ocr.charset import Charset
     from ocr.config import Config
-    from ocr.index import read_index
-    from ocr.shards import find_shards
-    from trainer.data import training_batches
-    from trainer.distributed import Process
-    from trainer.recipe import Recipe
-    from trainer.shards import training_shards
+    from ocr.shards.manifest import find_shards
+    from ocr.shards.shard_index import read_index
+    from trainer.data.data_sources import training_shards
+    from trainer.data.loader import training_batches
+    from trainer.data.sample_filter import Recipe
+    from trainer.ranks.process_group import Process
 
     config = Config(
         train_data=str(arguments.shards.parent) if arguments.one == DISK else arguments.url,

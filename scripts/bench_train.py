@@ -26,7 +26,7 @@ from bench.training import WAYS, Way, device, milliseconds, stages
 
 from ocr.config import Config
 from ocr.errors import UsageError, run_command
-from ocr.progress import progress
+from ocr.plumbing.progress import progress
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "webdataset", "easyocr", "pillow", "rapidfuzz")
 WARM_ITERATIONS = 3

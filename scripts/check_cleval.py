@@ -8,7 +8,7 @@ here depends on it. In an environment that can be thrown away:
 Measured on 17,999 pages (--pages 3000 --seed 11): all ten counts are the same on every page. On the one left out,
 crowded quads number 1654, Polygon3 itself ends in a segmentation fault; name another seed where that happens.
 
-`--save FILE` keeps pages and official counts for `tests/evaluator/test_cleval.py`.
+`--save FILE` keeps pages and official counts for `tests/evaluator/metrics/test_cleval.py`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from cleval.box_types import QUAD
 from cleval.eval_functions import evaluation
 from cleval.torchmetric import Options
 
-from evaluator.cleval import ClevalCounts, cleval_counts
-from evaluator.words import PageWords, in_turn, page_words
+from evaluator.metrics.cleval import ClevalCounts, cleval_counts
+from evaluator.metrics.page_words import PageWords, in_turn, page_words
 
 LETTERS = list("가나다라마바 사1234AB,.")
 FEW_LETTERS = list("가나다")

@@ -20,7 +20,7 @@ from synthetic.plan import PagePlan, Split, plan_split
 from synthetic.zips import JUNK, AiHubZip, create_zip
 
 from ocr.errors import UsageError, run_command
-from ocr.progress import progress
+from ocr.plumbing.progress import progress
 
 PAGES_A_ZIP = 20_000
 

@@ -18,18 +18,18 @@ import numpy as np
 from synthetic.page import make_page
 from synthetic.plan import plan_split
 
-from evaluator.breakdown import break_down
-from evaluator.end_to_end import PageReading, compare_page
-from evaluator.figures import page_sums, scores_of, total
+from evaluator.evaluation_pages import label_words
 from evaluator.html.write import write_html
-from evaluator.mean_precision import detection_extra
-from evaluator.pages import label_words
-from evaluator.report import PageCounts, Report, SystemReport
-from evaluator.significance import differences, intervals
-from evaluator.words import NO_WORDS, PageWords, page_words, quads_of
+from evaluator.metrics.breakdown import break_down
+from evaluator.metrics.end_to_end import PageReading, compare_page
+from evaluator.metrics.figures import page_sums, scores_of, total
+from evaluator.metrics.mean_precision import detection_extra
+from evaluator.metrics.page_words import NO_WORDS, PageWords, page_words, quads_of
+from evaluator.metrics.significance import differences, intervals
+from evaluator.report.report_files import PageCounts, Report, SystemReport
 from ocr.errors import run_command
+from ocr.labels.aihub import read_label
 from ocr.page import Page, Word, clip
-from shard_builder.aihub import read_label
 
 
 class Detector(msgspec.Struct, frozen=True):

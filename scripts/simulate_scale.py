@@ -31,9 +31,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.machine import print_machine, this_machine
 
 from ocr.config import Config
-from ocr.index import BLOCK, Index, index_path, write_index
-from ocr.weights import charset_of
-from trainer.order import (
+from ocr.networks.easyocr_files import charset_of
+from ocr.shards.shard_index import BLOCK, Index, index_path, write_index
+from trainer.data.indexed_reader import Reader, training_plan
+from trainer.data.sample_filter import Recipe
+from trainer.data.sample_order import (
     WIDTH_STEP,
     WINDOW_BATCHES,
     WINDOW_SAMPLES,
@@ -44,9 +46,7 @@ from trainer.order import (
     share,
     slice_bounds,
 )
-from trainer.plan import plan_training
-from trainer.recipe import Recipe
-from trainer.source import Reader, training_plan
+from trainer.data.sample_table import plan_training
 
 SHARD_SAMPLES = 10_000
 RANK_SAMPLES = 64  # of a batch

@@ -36,13 +36,13 @@ from bench.machine import Machine, print_machine, this_machine
 from ocr.cer import TextCounts
 from ocr.config import load_config, save_config
 from ocr.errors import UsageError, run_command
-from ocr.files import written_whole
-from ocr.index import read_index, scan_tar
-from ocr.packed import Sample
+from ocr.networks.easyocr_files import charset_of
 from ocr.page import decode_image
+from ocr.plumbing.files import written_whole
 from ocr.recognizer import Recognizer
-from ocr.shards import find_shards, write_shard
-from ocr.weights import charset_of
+from ocr.shards.manifest import find_shards, write_shard
+from ocr.shards.shard_index import read_index, scan_tar
+from ocr.shards.tar_writer import Sample
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "easyocr", "webdataset")
 BATCH_SIZE, NUM_VALIDATIONS = 16, 5

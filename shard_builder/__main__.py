@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 
-from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
-from ocr.places import place_of
+from ocr.plumbing.command_line import command_parser
+from ocr.remote.locations import place_of
 from shard_builder.build import Part, build, build_part, dry_run, finalize
-from shard_builder.remote_zips import dataset_of
 from shard_builder.splits import EVERY_SPLIT, SPLITS
+from shard_builder.zips.dataset_files import dataset_of
 
 
 def main() -> None:

@@ -20,21 +20,21 @@ import msgspec
 
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.places import Place, Url
-from ocr.remote import at_once
-from ocr.shards import CategoryCounts, Manifest, read_manifest, write_manifest
-from ocr.weights import charset_of
+from ocr.networks.easyocr_files import charset_of
+from ocr.remote.locations import Place, Url
+from ocr.remote.remote_files import at_once
+from ocr.shards.manifest import CategoryCounts, Manifest, read_manifest, write_manifest
+from shard_builder.build_report import print_plan, print_split
 from shard_builder.commits import Commit, Failure, check_owner, claimed, finished, write_failures
-from shard_builder.engines import RunJobs, engine
+from shard_builder.executors import RunJobs, engine
+from shard_builder.inspect.text_tables import counted
 from shard_builder.job import run_job
-from shard_builder.listing import NO_IMAGE, NO_LABEL
-from shard_builder.page_count import remove_counts, shown_by_page
+from shard_builder.page_progress import remove_counts, shown_by_page
 from shard_builder.plan import FORMAT, Job, SplitPlan, plan_splits
-from shard_builder.remote_zips import Dataset
-from shard_builder.report import print_plan, print_split
 from shard_builder.splits import SPLITS
-from shard_builder.tables import counted
 from shard_builder.traffic import Metered, print_fetched
+from shard_builder.zips.dataset_files import Dataset
+from shard_builder.zips.page_sources import NO_IMAGE, NO_LABEL
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -22,11 +22,11 @@ from pathlib import Path
 import msgspec
 
 from ocr.errors import UsageError
-from ocr.files import written_whole
-from ocr.index import index_path
-from ocr.places import Place, Url
-from ocr.remote import write_new
-from ocr.shards import CategoryCounts, ShardRecord, read_manifest
+from ocr.plumbing.files import written_whole
+from ocr.remote.locations import Place, Url
+from ocr.remote.remote_files import write_new
+from ocr.shards.manifest import CategoryCounts, ShardRecord, read_manifest
+from ocr.shards.shard_index import index_path
 
 BUILD_NAME = ".build"
 FAILED_NAME = "failed_pages.jsonl"

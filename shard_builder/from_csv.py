@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
-from shard_builder.import_set import import_set
+from shard_builder.word_images.import_set import import_set
 
 
 def main() -> None:

@@ -18,12 +18,12 @@ import msgspec
 import numpy as np
 
 from ocr.errors import DataError, UsageError, run_command
-from ocr.index import Index, index_path, read_index, scan_tar, write_index
-from ocr.progress import progress
-from ocr.shards import MANIFEST_NAME, brace_patterns, read_manifest
-from shard_builder.engines import engine
-from shard_builder.folders import walk
-from shard_builder.tables import counted
+from ocr.plumbing.progress import progress
+from ocr.shards.manifest import MANIFEST_NAME, brace_patterns, read_manifest
+from ocr.shards.shard_index import Index, index_path, read_index, scan_tar, write_index
+from shard_builder.executors import engine
+from shard_builder.inspect.shard_folders import walk
+from shard_builder.inspect.text_tables import counted
 
 TAR_NAME = re.compile(r"[^.].*\.(tar(\.(gz|bz2|xz|zst|lz4))?|tgz|tbz2?|txz)", re.IGNORECASE)
 COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"(\xb5/\xfd": "zstd", b'\x04"M\x18': "lz4"}

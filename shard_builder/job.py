@@ -18,26 +18,26 @@ import cv2
 import msgspec
 import numpy as np
 
-from ocr.clients import RemoteError
 from ocr.errors import DataError
-from ocr.memory import keep_freed_memory
-from ocr.packed import PackedSample, Sample, pack
+from ocr.labels.aihub import read_label
+from ocr.labels.label import Label
 from ocr.page import Page, Word, crop, decode_image, page_to_json
-from ocr.shards import CategoryCounts, ShardRecord, write_packed, write_shard
-from shard_builder.ahead import by_place, reading_ahead, spare_bytes
-from shard_builder.aihub import read_label
-from shard_builder.archives import read_at
+from ocr.plumbing.memory import keep_freed_memory
+from ocr.remote.connections import RemoteError
+from ocr.shards.manifest import CategoryCounts, ShardRecord, write_packed, write_shard
+from ocr.shards.tar_writer import PackedSample, Sample, pack
 from shard_builder.commits import Commit, Failure, write_commit
-from shard_builder.label import Label
-from shard_builder.listing import PageSource
-from shard_builder.page_count import count_path
+from shard_builder.label_scan import UNREADABLE, WRITTEN
+from shard_builder.page_progress import count_path
 from shard_builder.plan import Job, even_parts, slots_of
-from shard_builder.scan import UNREADABLE, WRITTEN
 from shard_builder.settings import Settings
 from shard_builder.spill import Spill
 from shard_builder.splits import WHOLE_PAGES
-from shard_builder.words import IndexedWord, samples_of, words_of
-from shard_builder.zips import ReadAt, read_entry
+from shard_builder.word_selection import IndexedWord, samples_of, words_of
+from shard_builder.zips.archives import read_at
+from shard_builder.zips.page_sources import PageSource
+from shard_builder.zips.read_ahead import by_place, reading_ahead, spare_bytes
+from shard_builder.zips.zip_entries import ReadAt, read_entry
 
 BROKEN_ENTRY = "broken entry"
 BAD_IMAGE = "image not decodable"

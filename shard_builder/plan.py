@@ -27,15 +27,15 @@ import numpy as np
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.places import AnyPlace, Place, Url
-from ocr.remote import check_writable
-from ocr.shards import InputRecord
-from shard_builder.engines import RunJobs
-from shard_builder.listing import PageSource, list_dataset, pair_pages
-from shard_builder.remote_zips import Dataset
-from shard_builder.scan import LabelScan, scan_pages
+from ocr.remote.locations import AnyPlace, Place, Url
+from ocr.remote.remote_files import check_writable
+from ocr.shards.manifest import InputRecord
+from shard_builder.executors import RunJobs
+from shard_builder.label_scan import LabelScan, scan_pages
 from shard_builder.settings import Settings, settings_of
 from shard_builder.splits import HALF_OF, NUM_VALIDATION_PAGES, WHOLE_PAGES
+from shard_builder.zips.dataset_files import Dataset
+from shard_builder.zips.page_sources import PageSource, list_dataset, pair_pages
 
 FORMAT = "shards/2"
 """Part of every fingerprint: raise it with any change to what is written for the same pages."""

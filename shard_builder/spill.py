@@ -13,9 +13,9 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from ocr.index import Row
-from ocr.packed import PackedSample
-from ocr.places import Place
+from ocr.remote.locations import Place
+from ocr.shards.shard_index import Row
+from ocr.shards.tar_writer import PackedSample
 
 WRITE_BUFFER_BYTES = 1 << 20
 

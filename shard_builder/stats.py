@@ -17,13 +17,13 @@ import numpy as np
 
 from ocr.contact_sheet import Section, contact_sheet
 from ocr.errors import UsageError, run_command
-from ocr.files import written_whole
-from ocr.places import Place, place_of
-from ocr.shards import Manifest
-from shard_builder.folders import Folder, find_folders, read_folder
-from shard_builder.scan import WRITTEN
-from shard_builder.survey import Words, characters_of, random_cells, words_of
-from shard_builder.tables import LINE_COLUMNS, counted, histogram, num_columns, quantile, table, wrapped
+from ocr.plumbing.files import written_whole
+from ocr.remote.locations import Place, place_of
+from ocr.shards.manifest import Manifest
+from shard_builder.inspect.shard_folders import Folder, find_folders, read_folder
+from shard_builder.inspect.text_tables import LINE_COLUMNS, counted, histogram, num_columns, quantile, table, wrapped
+from shard_builder.inspect.word_table import Words, characters_of, random_cells, words_of
+from shard_builder.label_scan import WRITTEN
 
 SHEET_NAME = "contact_sheet.png"
 SHEET_PATCHES = 64  # of each folder

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ocr.clients import METER, Traffic
-from shard_builder.engines import RunJobs
+from ocr.remote.connections import METER, Traffic
+from shard_builder.executors import RunJobs
 from shard_builder.plan import Job, SplitPlan
 
 

@@ -15,14 +15,14 @@ import msgspec
 import numpy as np
 
 from ocr.errors import DataError, UsageError, run_command
-from ocr.index import Index, file_sha256, index_path, read_index, scan_tar
-from ocr.places import Place, Url, place_of
-from ocr.progress import progress
-from ocr.shards import MANIFEST_NAME, Manifest, ShardRecord
-from shard_builder.damage import damage_of
-from shard_builder.folders import Folder, find_folders, read_folder, without_index
-from shard_builder.scan import WRITTEN
-from shard_builder.tables import counted
+from ocr.plumbing.progress import progress
+from ocr.remote.locations import Place, Url, place_of
+from ocr.shards.manifest import MANIFEST_NAME, Manifest, ShardRecord
+from ocr.shards.shard_index import Index, file_sha256, index_path, read_index, scan_tar
+from shard_builder.inspect.shard_folders import Folder, find_folders, read_folder, without_index
+from shard_builder.inspect.tar_diagnosis import damage_of
+from shard_builder.inspect.text_tables import counted
+from shard_builder.label_scan import WRITTEN
 
 REMAKE = "copy it again, or remove it and run the same build again"
 FETCH = "fetch it again, or, if it was meant to change, remove its index and run `python -m shard_builder.index`"

@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-import ocr.clients
+import ocr.remote.connections
 
 LONG = ("test_whole_way.py", "test_nodes.py", "test_evaluate.py", "test_export.py", "test_train.py")
 
@@ -40,7 +40,7 @@ def new_bucket() -> Iterator[Callable[[], str]]:
 
         def make() -> str:
             url = f"s3://bucket-{next(numbers)}"
-            ocr.clients.filesystem(url).mkdir(url)
+            ocr.remote.connections.filesystem(url).mkdir(url)
             return url
 
         yield make
@@ -65,7 +65,7 @@ def new_google_bucket() -> Iterator[Callable[[], str]]:
 
         def make() -> str:
             name = f"bucket-{next(numbers)}"
-            ocr.clients.filesystem(f"gs://{name}").mkdir(name)
+            ocr.remote.connections.filesystem(f"gs://{name}").mkdir(name)
             return f"gs://{name}"
 
         yield make
@@ -75,8 +75,8 @@ def new_google_bucket() -> Iterator[Callable[[], str]]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Clients of this process that try again at once, and take a fifth of a second for slow."""
-    monkeypatch.setattr(ocr.clients, "FIRST_WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(ocr.clients, "REPLY_SECONDS", 0.2)
-    ocr.clients.opened.cache_clear()
+    monkeypatch.setattr(ocr.remote.connections, "FIRST_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(ocr.remote.connections, "REPLY_SECONDS", 0.2)
+    ocr.remote.connections.opened.cache_clear()
     yield
-    ocr.clients.opened.cache_clear()
+    ocr.remote.connections.opened.cache_clear()

@@ -19,7 +19,7 @@ import webdataset as wds
 
 from ocr.page import Page, crop, page_from_json
 from ocr.recognizer import Recognizer
-from ocr.shards import find_shards
+from ocr.shards.manifest import find_shards
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "scripts"

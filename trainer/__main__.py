@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ocr.command_line import command_parser
 from ocr.config import load_config
 from ocr.errors import run_command
-from ocr.memory import keep_freed_memory, spare_what_was_imported
-from ocr.weights import default_easyocr_dir
+from ocr.networks.easyocr_files import default_easyocr_dir
+from ocr.plumbing.command_line import command_parser
+from ocr.plumbing.memory import keep_freed_memory, spare_what_was_imported
 
 
 def main() -> None:

@@ -12,15 +12,15 @@ import numpy as np
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.network import network_of
-from ocr.places import Place
-from ocr.shards import read_manifest
-from ocr.weight_files import read_weights
-from ocr.weights import charset_of, describe_alphabet, find_recognizer, split_additions
+from ocr.networks.easyocr_files import charset_of, describe_alphabet, find_recognizer, split_additions
+from ocr.networks.network import network_of
+from ocr.networks.weight_files import read_weights
+from ocr.remote.locations import Place
+from ocr.shards.manifest import read_manifest
 from trainer.checkpoint import unlike_stages
-from trainer.plan import indexes
-from trainer.recipe import Recipe, sums
-from trainer.shards import located, read_texts
+from trainer.data.data_sources import located, read_texts
+from trainer.data.sample_filter import Recipe, sums
+from trainer.data.sample_table import indexes
 
 NAMED = ("korean_g2", "korean_g2+ksx1001", "korean_g2+data", "korean_g2+ksx1001+data")
 """The alphabets that a run tells about beside its own."""

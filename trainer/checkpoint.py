@@ -10,13 +10,13 @@ import msgspec
 import torch
 from torch import nn
 
-from ocr.architectures import RecognitionNetwork
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.files import written_whole
-from ocr.network import Network, build_model, network_of
-from ocr.weight_files import (
+from ocr.networks.architectures import RecognitionNetwork
+from ocr.networks.easyocr_files import find_recognizer
+from ocr.networks.network import Network, build_model, network_of
+from ocr.networks.weight_files import (
     Tensors,
     Weights,
     differences,
@@ -25,8 +25,8 @@ from ocr.weight_files import (
     read_weights,
     weights_to_dict,
 )
-from ocr.weights import find_recognizer
-from trainer.order import Position
+from ocr.plumbing.files import written_whole
+from trainer.data.sample_order import Position
 
 LAST_NAME = "last.pth"
 LOG_NAMES = ("log_train.txt", "log_dataset.txt", "metrics.jsonl")

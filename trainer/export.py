@@ -17,15 +17,15 @@ import msgspec
 import torch
 import yaml
 
-from ocr import architectures
 from ocr.errors import UsageError, run_command
-from ocr.files import written_whole
-from ocr.network import Network
-from ocr.weight_files import Weights, read_weights
-from ocr.weights import RECOGNIZERS, default_easyocr_dir
-from trainer.export_info import describe
-from trainer.export_onnx import export_onnx
-from trainer.export_proof import LANGUAGES, compare_with_reader
+from ocr.networks import architectures
+from ocr.networks.easyocr_files import RECOGNIZERS, default_easyocr_dir
+from ocr.networks.network import Network
+from ocr.networks.weight_files import Weights, read_weights
+from ocr.plumbing.files import written_whole
+from trainer.exporting.onnx_file import export_onnx
+from trainer.exporting.reader_proof import LANGUAGES, compare_with_reader
+from trainer.exporting.weights_info import describe
 
 EASYOCRS_OWN = {
     "None-VGG-BiLSTM-CTC": ("easyocr.model.vgg_model", "second"),

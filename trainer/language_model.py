@@ -9,10 +9,10 @@ import argparse
 from pathlib import Path
 
 from ocr.config import Config, load_config
+from ocr.decoding.ngrams import make_language_model, save_language_model
 from ocr.errors import UsageError, run_command
-from ocr.language_model import make_language_model, save_language_model
 from trainer.alphabet import charset_for
-from trainer.shards import located, read_texts
+from trainer.data.data_sources import located, read_texts
 
 
 def write_language_model(config: Config, path: Path) -> str:

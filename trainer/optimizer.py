@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ocr.architectures import Attention
 from ocr.charset import BLANK
 from ocr.config import Config
+from ocr.networks.architectures import Attention
 
 
 def freeze(model: nn.Module, config: Config) -> list[nn.Module]:

@@ -17,16 +17,16 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ocr.clients import is_url
 from ocr.config import Config, load_config, selected_folders
 from ocr.contact_sheet import font
 from ocr.errors import DataError, UsageError, run_command
-from ocr.files import written_whole
-from ocr.index import read_index, read_key, scan_tar
 from ocr.page import decode_image
 from ocr.patch import fit, pad_batch, reader_width, stretch
-from ocr.shards import find_shards
-from trainer.augment import STEPS, Augmentation, augment, augmentation_of, draws, number_of
+from ocr.plumbing.files import written_whole
+from ocr.remote.connections import is_url
+from ocr.shards.manifest import find_shards
+from ocr.shards.shard_index import read_index, read_key, scan_tar
+from trainer.data.augment import STEPS, Augmentation, augment, augmentation_of, draws, number_of
 
 NUM_EPOCHS = 3
 MAX_CELL_WIDTH = 240

@@ -10,24 +10,24 @@ import msgspec
 import torch
 from torch import nn
 
-from ocr.architectures import RecognitionNetwork
-from ocr.beam_search import BeamSearch
 from ocr.config import Config, save_config
-from ocr.decoding import beam_of
-from ocr.network import build_model, network_of
-from trainer.agreement import check_same_run
+from ocr.decoding.beam_search import BeamSearch
+from ocr.decoding.decode import beam_of
+from ocr.networks.architectures import RecognitionNetwork
+from ocr.networks.network import build_model, network_of
 from trainer.alphabet import alphabet_lines, charset_for
-from trainer.average import Average
 from trainer.checkpoint import LAST_NAME, Progress, cut_logs, figure_of, resume, starting_model
-from trainer.distributed import Process
-from trainer.log import append_line, counts_line
+from trainer.data.data_sources import Shards, training_shards, validation_shards
+from trainer.data.plain_tars import WHAT_IS_LOST
+from trainer.data.sample_filter import Recipe
+from trainer.data.sample_order import Position
+from trainer.logs.metrics_log import Seen, Watch
+from trainer.logs.text_logs import append_line, counts_line
 from trainer.optimizer import freeze, make_optimizer, num_trainable
-from trainer.order import Position
-from trainer.recipe import Recipe
-from trainer.shards import Shards, training_shards, validation_shards
+from trainer.ranks.process_group import Process
+from trainer.ranks.same_run import check_same_run
 from trainer.step import learner_of
-from trainer.tars import WHAT_IS_LOST
-from trainer.watch import Seen, Watch
+from trainer.weight_average import Average
 
 BEST_NAMES = ("best_accuracy.pth", "best_norm_ed.pth")
 

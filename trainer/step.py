@@ -11,13 +11,13 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ocr.architectures import RecognitionNetwork
 from ocr.config import Config
 from ocr.errors import DataError
+from ocr.networks.architectures import RecognitionNetwork
 from ocr.patch import to_input
-from trainer.batch import Batch
-from trainer.distributed import Process
+from trainer.data.batch import Batch
 from trainer.optimizer import loss_of, taught
+from trainer.ranks.process_group import Process
 
 
 def learner_of(model: RecognitionNetwork, config: Config, process: Process) -> nn.Module:

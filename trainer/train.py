@@ -15,23 +15,23 @@ import torch
 
 from ocr.config import Config
 from ocr.errors import StoppedError
-from ocr.progress import progress as shown
-from ocr.weight_files import save_weights
-from ocr.weights import default_easyocr_dir
-from trainer.batch import Batch
+from ocr.networks.easyocr_files import default_easyocr_dir
+from ocr.networks.weight_files import save_weights
+from ocr.plumbing.progress import progress as shown
 from trainer.checkpoint import log_bytes, save_checkpoint, tensors_of, weights_of
-from trainer.curves import draw_curves
-from trainer.data import training_batches, validation_batches
-from trainer.distributed import joined, take_statistics
-from trainer.log import append_line, training_block
-from trainer.prefetch import on_device
-from trainer.report import TrainingReport
+from trainer.data.batch import Batch
+from trainer.data.device_prefetch import on_device
+from trainer.data.loader import training_batches, validation_batches
+from trainer.logs.curves import draw_curves
+from trainer.logs.metrics_log import Line, Seen, gather
+from trainer.logs.text_logs import append_line, training_block
+from trainer.ranks.process_group import joined, take_statistics
+from trainer.ranks.stop_signals import Agreement, stop_signals
 from trainer.run import BEST_NAMES, Run, log_fates, prepare
 from trainer.schedule import rate, set_rate
-from trainer.signals import Agreement, stop_signals
 from trainer.step import memory_named, step
+from trainer.training_report import TrainingReport
 from trainer.validate import Validation, validate
-from trainer.watch import Line, Seen, gather
 
 LOG_PERIOD = 100  # iterations between lines of metrics.jsonl
 SAVE_SECONDS = 300.0  # between checkpoints: about what a kill -9 costs at most

@@ -11,16 +11,16 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.architectures import RecognitionNetwork
-from ocr.beam_search import BeamSearch
 from ocr.cer import TextCounts
-from ocr.decoding import read_features
+from ocr.decoding.beam_search import BeamSearch
+from ocr.decoding.decode import read_features
 from ocr.errors import DataError
+from ocr.networks.architectures import RecognitionNetwork
 from ocr.patch import to_input
-from trainer.batch import Batch
-from trainer.distributed import Process, gathered
+from trainer.data.batch import Batch
+from trainer.data.sample_filter import Recipe
 from trainer.optimizer import loss_of, taught
-from trainer.recipe import Recipe
+from trainer.ranks.process_group import Process, gathered
 from trainer.step import computes_in_bfloat16
 
 WORST_WORDS = 24  # are kept to be looked at

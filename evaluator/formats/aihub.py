@@ -1,8 +1,8 @@
 """AI-Hub's labels as a reference, for systems that are scored without shards.
 
 The shard builder has its own reader of them, since rooms do not import one another; here a word is refused for the
-same reasons, and `tests/evaluator/test_formats.py` holds the two together. The one difference: the builder asks the
-image for its size, not the label, and here is no image: boxes are cut at the left and the top edge only.
+same reasons, and `tests/evaluator/formats/test_formats.py` holds the two together. The one difference: the builder
+asks the image for its size, not the label, and here is no image: boxes are cut at the left and the top edge only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from evaluator.formats.found import EMPTY_TEXT, FoundPage, FoundWord, box_quad
-from evaluator.words import MAX_COORDINATE
+from evaluator.metrics.page_words import MAX_COORDINATE
 from ocr.page import Box, clip
 
 BEYOND = int(MAX_COORDINATE)

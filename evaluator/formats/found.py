@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from evaluator.words import MAX_COORDINATE
+from evaluator.metrics.page_words import MAX_COORDINATE
 
 Coordinate = Annotated[float, msgspec.Meta(ge=-MAX_COORDINATE, le=MAX_COORDINATE)]
 Point = tuple[Coordinate, Coordinate]

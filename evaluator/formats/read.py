@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from evaluator.formats.aihub import read_aihub
-from evaluator.formats.engines import TESSERACT_COLUMNS, read_easyocr, read_paddleocr, read_tesseract
 from evaluator.formats.found import FoundPage
+from evaluator.formats.ocr_programs import TESSERACT_COLUMNS, read_easyocr, read_paddleocr, read_tesseract
 from evaluator.formats.page_lines import read_page_lines
-from evaluator.words import PageWords, in_turn, page_words
+from evaluator.metrics.page_words import PageWords, in_turn, page_words
 from ocr.errors import DataError, UsageError
 
 Format = Literal["jsonl", "aihub", "easyocr", "paddleocr", "tesseract", "page", "alto", "hocr"]

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from markupsafe import Markup
 
-from evaluator.breakdown import Breakdown, CharacterCount, Confusion
-from evaluator.end_to_end import PageReading, page_f1
-from evaluator.figures import FIGURES
-from evaluator.html.fates import sum_fates
+from evaluator.html.outcomes import sum_fates
 from evaluator.html.plots import groups_plot, histogram_plot, interval_plot
-from evaluator.report import Report, SystemReport
-from evaluator.significance import Difference, Interval
-from evaluator.tables import scores_at
+from evaluator.metrics.breakdown import Breakdown, CharacterCount, Confusion
+from evaluator.metrics.end_to_end import PageReading, page_f1
+from evaluator.metrics.figures import FIGURES
+from evaluator.metrics.significance import Difference, Interval
+from evaluator.report.report_files import Report, SystemReport
+from evaluator.report.report_tables import scores_at
 
 RESULT_FIGURES = (
     "end_to_end.f1",

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from evaluator.end_to_end import PageReading, page_f1
-from evaluator.html.fates import FATES, count_fates, prediction_fates, reference_fates
-from evaluator.matching import iou, is_upright
+from evaluator.html.outcomes import FATES, count_fates, prediction_fates, reference_fates
+from evaluator.metrics.end_to_end import PageReading, page_f1
+from evaluator.metrics.matching import iou, is_upright
 from ocr.cer import TextCounts
 from ocr.page import Page
 

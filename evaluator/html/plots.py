@@ -19,7 +19,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluator.significance import Interval
+from evaluator.metrics.significance import Interval
 
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 SERIES = tuple(f"#0400{number:02x}" for number in range(8))

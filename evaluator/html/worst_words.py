@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from evaluator.end_to_end import PageReading
 from evaluator.html.page_data import page_name, rounded
-from evaluator.matching import iou
+from evaluator.metrics.end_to_end import PageReading
+from evaluator.metrics.matching import iou
 from ocr.page import Box, Page, clip
 
 NUM_WORST = 300

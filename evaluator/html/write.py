@@ -21,8 +21,7 @@ import msgspec
 from joblib import Parallel, delayed
 from markupsafe import Markup, escape
 
-from evaluator.end_to_end import PageReading
-from evaluator.html.fates import FATES
+from evaluator.html.outcomes import FATES
 from evaluator.html.overview import COMPARED_FIGURES, GROUPINGS, RESULT_FIGURES, Comparisons, overview
 from evaluator.html.page_data import (
     ListedPage,
@@ -37,11 +36,12 @@ from evaluator.html.page_data import (
 from evaluator.html.plots import LETTERS
 from evaluator.html.scans import write_scan
 from evaluator.html.worst_words import WorstWord, patches_by_page, worst_words
-from evaluator.report import Report
+from evaluator.metrics.end_to_end import PageReading
+from evaluator.report.report_files import Report
 from ocr.errors import UsageError
-from ocr.files import written_whole
 from ocr.page import Box, Page
-from ocr.progress import progress
+from ocr.plumbing.files import written_whole
+from ocr.plumbing.progress import progress
 
 HERE = Path(__file__).parent
 FOLDER, DATA_NAME = "html", "data.js"

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 
 from bench.drawn_maps import DrawnPage
-from evaluator.craft import Craft, load_craft, maps_of
-from evaluator.detector import READTEXT, easyocr_boxes
-from evaluator.groupings import CANVAS_SIZE, MAG_RATIO
-from evaluator.pages import decode_page
+from evaluator.detection.box_kinds import CANVAS_SIZE, MAG_RATIO
+from evaluator.detection.craft import Craft, load_craft, maps_of
+from evaluator.detection.easyocr_boxes import READTEXT, easyocr_boxes
+from evaluator.evaluation_pages import decode_page
 
 INPUT = "canvas"
 Detect = Callable[[np.ndarray], list[list[int]]]

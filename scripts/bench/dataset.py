@@ -15,10 +15,10 @@ from synthetic.plan import PagePlan, plan_split
 from synthetic.zips import create_zip
 
 from ocr.config import Config
+from ocr.labels.aihub import read_label
 from ocr.page import Box, image_size
-from shard_builder.aihub import read_label
 from shard_builder.settings import settings_of
-from shard_builder.words import samples_of, words_of
+from shard_builder.word_selection import samples_of, words_of
 
 SETTINGS = settings_of(Config())
 

@@ -11,12 +11,12 @@ import numpy as np
 from synthetic.page import make_page
 from synthetic.plan import plan_split
 
-from evaluator.craft import Craft, Maps, maps_of
-from evaluator.groupings import CANVAS_SIZE, MAG_RATIO
-from evaluator.pages import PageImage, decode_page
+from evaluator.detection.box_kinds import CANVAS_SIZE, MAG_RATIO
+from evaluator.detection.craft import Craft, Maps, maps_of
+from evaluator.evaluation_pages import PageImage, decode_page
+from ocr.labels.aihub import read_label
 from ocr.page import Page, image_size
-from shard_builder.aihub import read_label
-from shard_builder.words import words_of
+from shard_builder.word_selection import words_of
 
 
 class DrawnPage(msgspec.Struct, frozen=True):

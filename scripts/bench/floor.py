@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from bench.dataset import SETTINGS, DrawnPage
-from ocr.memory import keep_freed_memory
+from ocr.plumbing.memory import keep_freed_memory
 
 Floor = Callable[[], tuple[float, float]]
 """Takes the pages in each process, all at the same time: (pages/s of all, CPU milliseconds a page)."""

@@ -23,12 +23,12 @@ import webdataset as wds
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.patch import fit, pad_batch
-from ocr.shards import find_shards
-from trainer.data import training_batches
-from trainer.distributed import Process
-from trainer.order import WIDTH_STEP
-from trainer.recipe import Recipe
-from trainer.shards import training_shards
+from ocr.shards.manifest import find_shards
+from trainer.data.data_sources import training_shards
+from trainer.data.loader import training_batches
+from trainer.data.sample_filter import Recipe
+from trainer.data.sample_order import WIDTH_STEP
+from trainer.ranks.process_group import Process
 
 Patch = tuple[bytes, str]
 """(JPEG, text)."""

@@ -12,16 +12,16 @@ import cv2
 
 from bench.dataset import DrawnPage
 from ocr.config import Config
+from ocr.labels.aihub import read_label
 from ocr.page import crop, decode_image
-from ocr.shards import write_packed
-from shard_builder.aihub import read_label
+from ocr.shards.manifest import write_packed
 from shard_builder.commits import BUILD_NAME
-from shard_builder.engines import engine
+from shard_builder.executors import engine
 from shard_builder.job import encode, packed, run_job
 from shard_builder.plan import Job, even_parts, plan_splits, slots_of
 from shard_builder.spill import Spill
-from shard_builder.words import samples_of, words_of
-from shard_builder.zips import read_entry
+from shard_builder.word_selection import samples_of, words_of
+from shard_builder.zips.zip_entries import read_entry
 
 WHOLE = "the job as it is"
 

@@ -15,18 +15,18 @@ import torch
 from torch import nn
 
 from bench.loaders import Patch, PngFiles, Setup, aligned, loader_of, patches_of, write_png_files
-from ocr.architectures import RecognitionNetwork
 from ocr.charset import Charset
 from ocr.config import Config
-from ocr.network import build_model, network_of
+from ocr.networks.architectures import RecognitionNetwork
+from ocr.networks.network import build_model, network_of
 from ocr.patch import to_input
-from trainer.batch import Batch
-from trainer.data import training_batches, validation_batches
-from trainer.distributed import Process
+from trainer.data.batch import Batch
+from trainer.data.data_sources import training_shards, validation_shards
+from trainer.data.device_prefetch import on_device
+from trainer.data.loader import training_batches, validation_batches
+from trainer.data.sample_filter import Recipe
 from trainer.optimizer import loss_of, make_optimizer, taught
-from trainer.prefetch import on_device
-from trainer.recipe import Recipe
-from trainer.shards import training_shards, validation_shards
+from trainer.ranks.process_group import Process
 from trainer.step import computes_in_bfloat16, learner_of, step, update
 from trainer.validate import Validation, read_batch
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ocr.files import written_whole
+from ocr.plumbing.files import written_whole
 
 JUNK = {
     "__MACOSX/._02": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(58),

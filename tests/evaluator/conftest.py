@@ -12,10 +12,10 @@ import yaml
 from easyocr_en_models import model_dir
 
 from evaluator.evaluate import evaluate
-from evaluator.report import Report
+from evaluator.report.report_files import Report
+from ocr.networks.easyocr_files import RECOGNIZERS, find_weights
 from ocr.page import Page, Word, page_to_json
-from ocr.shards import write_shard
-from ocr.weights import RECOGNIZERS, find_weights
+from ocr.shards.manifest import write_shard
 from tests.evaluator.evaluated_pages import ENGLISH_CONFIG
 
 ENGLISH = Path(model_dir()) / "english_g2.pth"

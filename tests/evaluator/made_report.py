@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from sample_report import make_report
 
-from evaluator.end_to_end import PageReading, compare_page
 from evaluator.html.write import write_html
-from evaluator.report import Report
-from evaluator.words import NO_WORDS
+from evaluator.metrics.end_to_end import PageReading, compare_page
+from evaluator.metrics.page_words import NO_WORDS
+from evaluator.report.report_files import Report
 from ocr.page import Page, Word
 from tests.evaluator.made_words import Boxed, boxed
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluator.end_to_end import PageReading, compare_page
-from evaluator.words import PageWords, page_words, quads_of
+from evaluator.metrics.end_to_end import PageReading, compare_page
+from evaluator.metrics.page_words import PageWords, page_words, quads_of
 
 Boxed = Sequence[tuple[tuple[float, float, float, float], str]]
 Line = Sequence[tuple[float, float, str]]

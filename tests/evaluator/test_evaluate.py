@@ -8,12 +8,12 @@ import easyocr
 import pytest
 
 from evaluator.evaluate import evaluate
-from evaluator.experiment import EFFECTS
-from evaluator.figures import FIGURES
-from evaluator.pages import find_page_shards, read_images
-from evaluator.report import Report
-from evaluator.significance import Interval
-from evaluator.tables import table
+from evaluator.evaluation_pages import find_page_shards, read_images
+from evaluator.metrics.experiment import EFFECTS
+from evaluator.metrics.figures import FIGURES
+from evaluator.metrics.significance import Interval
+from evaluator.report.report_files import Report
+from evaluator.report.report_tables import table
 from tests.evaluator.evaluated_pages import ENGLISH_CONFIG, SYSTEMS, rows_of, written
 
 

@@ -19,9 +19,9 @@ import torch
 
 from evaluator.__main__ import main
 from evaluator.evaluate import evaluate
-from evaluator.report import Report
+from evaluator.report.report_files import Report
 from ocr.errors import UsageError, run_command
-from ocr.shards import write_shard
+from ocr.shards.manifest import write_shard
 from tests.evaluator.evaluated_pages import ENGLISH_CONFIG, SYSTEMS, written
 
 

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from evaluator.experiment import EFFECTS
-from evaluator.report import Report
-from evaluator.tables import summary, table
+from evaluator.metrics.experiment import EFFECTS
+from evaluator.report.report_files import Report
+from evaluator.report.report_tables import summary, table
 from tests.evaluator.evaluated_pages import PAGES, SYSTEMS, rows_of
 
 

@@ -11,14 +11,14 @@ import easyocr.easyocr as easyocr_globals
 import numpy as np
 import pytest
 
-from evaluator.detector import Detection
-from evaluator.patches import patch_of, patches_of, read_patches, regions_of, texts_of
+from evaluator.detection.easyocr_boxes import Detection
+from evaluator.detection.tall_words import TallWords
 from evaluator.recognizers import LoadedRecognizer, load_baseline, load_finetuned, loaded
-from evaluator.tall_words import TallWords
+from evaluator.word_patches import patch_of, patches_of, read_patches, regions_of, texts_of
 from ocr.errors import DataError, UsageError
+from ocr.networks.easyocr_files import find_weights
+from ocr.networks.weight_files import read_weights
 from ocr.reader import load_reader
-from ocr.weight_files import read_weights
-from ocr.weights import find_weights
 from tests.evaluator.conftest import export_english
 
 NO_QUADS = np.empty((0, 4, 2), np.float32)

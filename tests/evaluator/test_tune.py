@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from evaluator import tune
-from evaluator.craft import load_craft, maps_of
-from evaluator.detector import SETTINGS
-from evaluator.pages import decode_page
+from evaluator.detection.craft import load_craft, maps_of
+from evaluator.detection.easyocr_boxes import SETTINGS
+from evaluator.detection.thresholds import DEFAULTS, load_thresholds, thresholds_path
+from evaluator.evaluation_pages import decode_page
 from evaluator.recognizers import load_finetuned
-from evaluator.thresholds import DEFAULTS, load_thresholds, thresholds_path
 from ocr.errors import DataError
 from ocr.page import Page, Word, page_to_json
-from ocr.shards import write_shard
+from ocr.shards.manifest import write_shard
 from tests.evaluator.conftest import draw_page
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ocr.charset import Charset, ks_x_1001, ks_x_1001_syllables, ks_x_1001_symbols, num_ctc_steps
 from ocr.errors import UsageError
-from ocr.weights import charset_of, describe_alphabet
+from ocr.networks.easyocr_files import charset_of, describe_alphabet
 
 
 def test_korean_g2_is_the_published_alphabet() -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from ocr.config import Config, load_config, save_config, selected_folders
 from ocr.errors import UsageError
-from ocr.weights import charset_of
+from ocr.networks.easyocr_files import charset_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -9,7 +9,7 @@ import torch
 from easyocr.recognition import AlignCollate, ListDataset, adjust_contrast_grey
 from easyocr.utils import get_image_list, reformat_input
 
-from ocr.network import Network, build_model
+from ocr.networks.network import Network, build_model
 from ocr.page import Box, crop
 from ocr.patch import (
     fit,

@@ -19,13 +19,13 @@ import pytest
 import torch
 from easyocr_en_models import model_dir
 
-from ocr.beam_search import BeamSearch
+from ocr.decoding.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
+from ocr.networks.easyocr_files import RECOGNIZERS, default_easyocr_dir, find_weights
+from ocr.networks.weight_files import read_weights
 from ocr.recognizer import Recognizer
-from ocr.weight_files import read_weights
-from ocr.weights import RECOGNIZERS, default_easyocr_dir, find_weights
 from tests.trainer.conftest import drawn
-from trainer.export_onnx import export_onnx
+from trainer.exporting.onnx_file import export_onnx
 
 ENGLISH = Path(model_dir()) / "english_g2.pth"
 

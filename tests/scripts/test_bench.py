@@ -10,7 +10,7 @@ import cv2
 import pytest
 from bench.loaders import LOADERS, Loader, Setup, bytes_on_disk, patches_of
 
-from ocr.shards import write_shard
+from ocr.shards.manifest import write_shard
 from tests.trainer.conftest import drawn
 
 NUM_PATCHES = 24

@@ -11,7 +11,7 @@ import pytest
 from bench.loaders import patches_of
 from bench.training import WAYS
 
-from ocr.shards import write_shard
+from ocr.shards.manifest import write_shard
 from tests.trainer.conftest import drawn
 
 TEXTS = [str(number) for number in range(100, 112)]

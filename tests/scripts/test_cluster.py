@@ -13,7 +13,7 @@ import pytest
 import yaml
 from torch.distributed.run import get_args_parser
 
-from ocr.shards import read_manifest
+from ocr.shards.manifest import read_manifest
 from shard_builder.__main__ import parse_arguments, part_of
 from shard_builder.build import Part
 from tests.shard_builder.made_zips import write_dataset

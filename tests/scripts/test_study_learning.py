@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from study_learning import PARTS, WORSE_SCAN, Run, Words, csv_field, measured, recipe_of, table
 
-from ocr.weights import find_weights
+from ocr.networks.easyocr_files import find_weights
 from tests.trainer.conftest import drawn
 
 

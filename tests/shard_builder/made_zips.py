@@ -18,9 +18,9 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
-from ocr.places import Url
-from ocr.remote import files_below
-from shard_builder.archives import Archive, find_archives
+from ocr.remote.locations import Url
+from ocr.remote.remote_files import files_below
+from shard_builder.zips.archives import Archive, find_archives
 
 UTF8_FLAG = 0x800
 XYWH = tuple[int, int, int, int]

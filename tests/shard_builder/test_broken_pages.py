@@ -11,7 +11,7 @@ from ocr.config import Config
 from ocr.errors import DataError
 from shard_builder.build import build
 from shard_builder.job import BAD_IMAGE, BROKEN_ENTRY, OF_REFUSED_PAGE
-from shard_builder.scan import UNREADABLE
+from shard_builder.label_scan import UNREADABLE
 from tests.shard_builder.made_zips import MadePage, Member, jpeg, label, made_pages, write_half, write_zip
 
 CONFIG = Config(train_images=9, val_images=3, eval_images=2)

@@ -19,12 +19,12 @@ import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
 from ocr.page import Page, Word, page_from_json
-from ocr.shards import Manifest, find_shards, read_manifest
+from ocr.shards.manifest import Manifest, find_shards, read_manifest
 from shard_builder.build import build
-from shard_builder.listing import NO_IMAGE, NO_LABEL
 from shard_builder.plan import NOT_DRAWN
 from shard_builder.splits import SPLITS
-from shard_builder.words import EMPTY_TEXT, NO_AREA, SAME_BOX, TOO_SMALL, VERTICAL
+from shard_builder.word_selection import EMPTY_TEXT, NO_AREA, SAME_BOX, TOO_SMALL, VERTICAL
+from shard_builder.zips.page_sources import NO_IMAGE, NO_LABEL
 from tests.shard_builder.made_zips import (
     WORDS,
     MadePage,

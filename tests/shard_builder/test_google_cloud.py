@@ -10,12 +10,12 @@ import pytest
 import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.places import Url, place_of
-from ocr.remote import read_range, remove, write, write_new
+from ocr.remote.locations import Url, place_of
+from ocr.remote.remote_files import read_range, remove, write, write_new
 from shard_builder.build import build
-from shard_builder.remote_zips import dataset_of
 from shard_builder.splits import SPLITS
 from shard_builder.verify import verify
+from shard_builder.zips.dataset_files import dataset_of
 from tests.shard_builder.made_zips import fetched, sha256_of_files, write_dataset
 
 CONFIG = Config(train_images=7, val_images=3, eval_images=2)

@@ -13,19 +13,7 @@ import pytest
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from shard_builder.archives import Archive
-from shard_builder.engines import engine
-from shard_builder.listing import (
-    LISTED_TWICE,
-    NO_IMAGE,
-    NO_LABEL,
-    Listing,
-    PageSource,
-    half_of,
-    key_of,
-    list_dataset,
-    pair_pages,
-)
+from shard_builder.executors import engine
 from shard_builder.plan import (
     IN_VALIDATION,
     NOT_DRAWN,
@@ -41,7 +29,19 @@ from shard_builder.plan import (
 )
 from shard_builder.settings import settings_of
 from shard_builder.splits import EVERY_SPLIT, SPLITS
-from shard_builder.zips import Entry
+from shard_builder.zips.archives import Archive
+from shard_builder.zips.page_sources import (
+    LISTED_TWICE,
+    NO_IMAGE,
+    NO_LABEL,
+    Listing,
+    PageSource,
+    half_of,
+    key_of,
+    list_dataset,
+    pair_pages,
+)
+from shard_builder.zips.zip_entries import Entry
 from tests.shard_builder.made_zips import MadePage, made_pages, write_dataset, write_half
 
 TOP = {"jpg": "02.원천데이터(jpg)", "json": "02.라벨링데이터(json)"}

@@ -14,12 +14,12 @@ import pytest
 from bench.file_server import serving
 
 import shard_builder.plan
-from ocr.clients import METER
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.files import written_whole
-from ocr.places import Url, place_of
-from ocr.shards import shards_behind
+from ocr.plumbing.files import written_whole
+from ocr.remote.connections import METER
+from ocr.remote.locations import Url, place_of
+from ocr.shards.manifest import shards_behind
 from shard_builder.build import Part, build, build_part, finalize
 from shard_builder.stats import stats
 from shard_builder.verify import verify
@@ -62,11 +62,11 @@ def test_a_bucket_holds_what_a_folder_would(
 
 KILLED_AT_PUT = """
 import os, signal, sys
-import ocr.files
+import ocr.plumbing.files
 import shard_builder.plan
 from shard_builder.__main__ import main
 
-shard_builder.plan.PAGES_A_GROUP, left, put = 2, int(sys.argv.pop()), ocr.files.write
+shard_builder.plan.PAGES_A_GROUP, left, put = 2, int(sys.argv.pop()), ocr.plumbing.files.write
 
 def put_or_die(url, local):
     global left
@@ -75,7 +75,7 @@ def put_or_die(url, local):
     left -= 1
     put(url, local)
 
-ocr.files.write = put_or_die
+ocr.plumbing.files.write = put_or_die
 main()
 """
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from ocr.config import Config
-from ocr.packed import Sample
-from ocr.shards import write_shard
-from ocr.weights import charset_of
-from trainer.distributed import Process
-from trainer.recipe import Recipe
+from ocr.networks.easyocr_files import charset_of
+from ocr.shards.manifest import write_shard
+from ocr.shards.tar_writer import Sample
+from trainer.data.sample_filter import Recipe
+from trainer.ranks.process_group import Process
 from trainer.train import train as run_training
 
 Text = str

@@ -11,13 +11,13 @@ import pytest
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.index import index_path
-from ocr.shards import Manifest, write_manifest, write_shard
-from ocr.weight_files import read_weights
-from ocr.weights import RECOGNIZERS, charset_of
+from ocr.networks.easyocr_files import RECOGNIZERS, charset_of
+from ocr.networks.weight_files import read_weights
+from ocr.shards.manifest import Manifest, write_manifest, write_shard
+from ocr.shards.shard_index import index_path
 from tests.trainer.conftest import SMALL, changed, sample, train
 from trainer.alphabet import alphabet_lines, charset_for
-from trainer.recipe import Recipe
+from trainer.data.sample_filter import Recipe
 
 KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
 TEXTS = ["김해시", "도로를", "면적㎡", "㎡", "漢字", "漢", "를", "Ａ"]

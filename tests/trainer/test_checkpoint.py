@@ -11,12 +11,12 @@ from easyocr_en_models import model_dir
 
 from ocr.charset import Charset, ks_x_1001_syllables
 from ocr.config import Config
-from ocr.decoding import decode_greedy
+from ocr.decoding.decode import decode_greedy
 from ocr.errors import DataError, UsageError
-from ocr.network import Network, build_model
+from ocr.networks.easyocr_files import RECOGNIZERS, charset_of
+from ocr.networks.network import Network, build_model
+from ocr.networks.weight_files import Weights, read_weights, save_weights
 from ocr.patch import fit, pad_batch, to_input
-from ocr.weight_files import Weights, read_weights, save_weights
-from ocr.weights import RECOGNIZERS, charset_of
 from tests.trainer.conftest import changed, drawn
 from trainer.checkpoint import (
     LAST_NAME,
@@ -27,8 +27,8 @@ from trainer.checkpoint import (
     starting_model,
     weights_of,
 )
+from trainer.data.sample_order import Cursor, Position
 from trainer.optimizer import make_optimizer
-from trainer.order import Cursor, Position
 
 START = Position(1111, "these shards")
 ENGLISH = Path(model_dir()) / "english_g2.pth"

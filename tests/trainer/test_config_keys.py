@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ocr.config import Config, load_config
-from ocr.network import Network, build_model
-from ocr.weight_files import Tensors, read_weights
-from ocr.weights import charset_of
+from ocr.networks.easyocr_files import charset_of
+from ocr.networks.network import Network, build_model
+from ocr.networks.weight_files import Tensors, read_weights
 from tests.trainer.conftest import SMALL, changed, train
 from trainer.checkpoint import starting_model
 from trainer.optimizer import make_optimizer

@@ -14,24 +14,24 @@ import pytest
 import torch
 import yaml
 
-from ocr.beam_search import BeamSearch
+from ocr.backends import TorchEngine
 from ocr.config import Config
-from ocr.engines import TorchEngine
+from ocr.decoding.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
-from ocr.network import Network, build_model
+from ocr.networks.easyocr_files import RECOGNIZERS, charset_of, find_weights
+from ocr.networks.network import Network, build_model
+from ocr.networks.weight_files import Weights, load_model, read_weights, save_weights
 from ocr.patch import to_input
 from ocr.reader import load_reader
 from ocr.recognizer import Recognizer
-from ocr.weight_files import Weights, load_model, read_weights, save_weights
-from ocr.weights import RECOGNIZERS, charset_of, find_weights
 from tests.trainer.conftest import changed, drawn
 from trainer import export as export_module
-from trainer import export_onnx as export_onnx_module
 from trainer.checkpoint import starting_model, weights_of
 from trainer.export import export
-from trainer.export_info import describe
-from trainer.export_onnx import export_onnx
-from trainer.export_proof import LANGUAGES
+from trainer.exporting import onnx_file as export_onnx_module
+from trainer.exporting.onnx_file import export_onnx
+from trainer.exporting.reader_proof import LANGUAGES
+from trainer.exporting.weights_info import describe
 
 ROOT = Path(__file__).parents[2]
 KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])

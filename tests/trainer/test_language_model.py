@@ -8,12 +8,12 @@ import pytest
 from bench.file_server import serving
 
 from ocr.config import Config
+from ocr.decoding.ngrams import read_language_model
 from ocr.errors import DataError, UsageError
-from ocr.language_model import read_language_model
-from ocr.weights import charset_of
+from ocr.networks.easyocr_files import charset_of
 from tests.trainer.conftest import SMALL, changed, number_shards, train
+from trainer.data.data_sources import read_texts
 from trainer.language_model import write_language_model
-from trainer.shards import read_texts
 
 
 def test_it_knows_the_training_texts(config: Config, tmp_path: Path) -> None:

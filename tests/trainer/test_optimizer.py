@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional
 
 from ocr.config import Config
-from ocr.network import Network, build_model
+from ocr.networks.network import Network, build_model
 from tests.trainer.conftest import changed
 from trainer.optimizer import attention_loss, ctc_loss, freeze, make_optimizer, num_trainable, taught
 

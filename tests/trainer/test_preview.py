@@ -12,11 +12,11 @@ from PIL import Image
 
 from ocr.config import Config
 from ocr.errors import run_command
-from ocr.index import index_path
 from ocr.patch import fit, reader_width
-from ocr.shards import write_shard
+from ocr.shards.manifest import write_shard
+from ocr.shards.shard_index import index_path
 from tests.trainer.conftest import changed, drawn, sample
-from trainer.augment import augment, augmentation_of, number_of
+from trainer.data.augment import augment, augmentation_of, number_of
 from trainer.preview import columns_of, contact_sheet, draw_samples, main, pictures_of
 
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from ocr.config import Config
-from ocr.weight_files import load_model, read_weights
+from ocr.networks.weight_files import load_model, read_weights
 from tests.trainer.conftest import SMALL, changed, numbers_config, process, recipe, train
 from tests.trainer.troubled import ask_to_stop, exit_codes, kill
-from trainer.data import validation_batches
-from trainer.shards import validation_shards
+from trainer.data.data_sources import validation_shards
+from trainer.data.loader import validation_batches
 from trainer.validate import validate
 
 TIMES = ("seconds", "patches_per_second", "data_wait", "validation_share")

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ocr.config import Config
-from ocr.network import Network, build_model
+from ocr.networks.network import Network, build_model
 from tests.trainer.conftest import changed
-from trainer.average import Average
 from trainer.schedule import rate
+from trainer.weight_average import Average
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ import torch.distributed as dist
 
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.network import build_model, network_of
+from ocr.networks.network import build_model, network_of
 from tests.trainer.conftest import SMALL, changed, process, recipe
-from trainer.batch import Batch
-from trainer.data import training_batches, validation_batches
-from trainer.distributed import Process
+from trainer.data.batch import Batch
+from trainer.data.data_sources import training_shards, validation_shards
+from trainer.data.loader import training_batches, validation_batches
+from trainer.data.padding import WIDTH_BUCKETS
 from trainer.optimizer import freeze, loss_of, make_optimizer
-from trainer.padding import WIDTH_BUCKETS
-from trainer.shards import training_shards, validation_shards
+from trainer.ranks.process_group import Process
 from trainer.step import forward, knows_bfloat16, learner_of, memory_named, micro_batches, step
 
 Gradients = dict[str, torch.Tensor]

@@ -16,9 +16,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ocr.config import Config, load_config, save_config
 from ocr.errors import DataError
-from ocr.index import index_path
-from ocr.weight_files import read_weights
-from ocr.weights import charset_of
+from ocr.networks.easyocr_files import charset_of
+from ocr.networks.weight_files import read_weights
+from ocr.shards.shard_index import index_path
 from tests.trainer.conftest import SMALL, changed, number_shards, train
 from trainer.checkpoint import starting_model
 
@@ -176,7 +176,7 @@ def test_a_run_goes_on_where_it_stopped(config: Config, tmp_path: Path) -> None:
 def test_plain_tars_train_too_and_say_what_is_lost(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.data.SHUFFLE_SAMPLES", 50)
+    monkeypatch.setattr("trainer.data.loader.SHUFFLE_SAMPLES", 50)
     for name in ("training", "validation"):
         for shard in number_shards(tmp_path / name / "select_data", num_shards=2, samples_per_shard=9):
             index_path(Path(shard)).unlink()

@@ -15,13 +15,13 @@ import torch.distributed as dist
 
 from ocr.config import Config
 from ocr.errors import DataError
-from ocr.index import index_path
+from ocr.shards.shard_index import index_path
 from tests.trainer.conftest import changed, number_shards, process, recipe
 from trainer.checkpoint import starting_model
-from trainer.data import validation_batches
-from trainer.distributed import Process
-from trainer.recipe import Recipe
-from trainer.shards import validation_shards
+from trainer.data.data_sources import validation_shards
+from trainer.data.loader import validation_batches
+from trainer.data.sample_filter import Recipe
+from trainer.ranks.process_group import Process
 from trainer.validate import Validation, validate
 
 

@@ -1,0 +1,1 @@
+"""The report as files: JSON, Markdown, CSV and the tables that are printed."""

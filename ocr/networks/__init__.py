@@ -1,0 +1,1 @@
+"""The recognizers' networks: their architectures, and weights on disk."""

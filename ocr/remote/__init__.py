@@ -1,0 +1,1 @@
+"""Files behind URLs: fetched in parts, tried again, counted, and kept in a cache."""

@@ -1,0 +1,1 @@
+"""Shards on disk: tars, the index beside each, and the manifest of a folder."""

@@ -1,0 +1,1 @@
+"""What lies in folders of shards: for `stats`, `verify` and `index`."""
