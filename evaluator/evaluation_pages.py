@@ -19,7 +19,7 @@ from evaluator.metrics.page_words import PageWords, page_words, quads_of
 from ocr.errors import DataError
 from ocr.page import Page, Word, clip, decode_image, page_from_json
 from ocr.remote.connections import is_url
-from ocr.remote.locations import place_of
+from ocr.remote.locations import path_or_url
 from ocr.shards.manifest import brace_patterns, find_shards, shards_behind, verify_shard
 from ocr.shards.tar_reader import tar_samples
 
@@ -61,7 +61,7 @@ def verify(shards: Iterable[str]) -> None:
     """
     for shard in shards:
         if not shard.startswith("pipe:"):
-            verify_shard(place_of(shard))
+            verify_shard(path_or_url(shard))
 
 
 def read_labels(shards: Sequence[str]) -> dict[str, Page]:

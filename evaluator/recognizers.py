@@ -15,7 +15,7 @@ import msgspec
 import torch
 import yaml
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.errors import DataError, UsageError
 from ocr.networks.easyocr_files import find_weights
 from ocr.networks.weight_files import Weights, read_weights
@@ -97,7 +97,7 @@ def allowed(name: str, languages: Sequence[str], easyocr_dir: Path) -> frozenset
 def loaded(
     name: str, weights: Weights, languages: tuple[str, ...], alphabet: frozenset[str], reader: str, device: str
 ) -> LoadedRecognizer:
-    engine = TorchEngine(without(weights, set(weights.character) - alphabet), device)
+    engine = TorchBackend(without(weights, set(weights.character) - alphabet), device)
     return LoadedRecognizer(name, languages, alphabet, Recognizer(engine), reader)
 
 

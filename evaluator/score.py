@@ -16,7 +16,7 @@ from evaluator.metrics.figures import Scores, page_sums, scores_of, total
 from evaluator.metrics.page_words import NO_WORDS
 from evaluator.report.report_files import check_folder
 from ocr.errors import DataError, UsageError, run_command
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     if arguments.out is None:
         sys.stdout.write(content.decode())
         return
-    with written_whole(arguments.out) as file:
+    with write_whole(arguments.out) as file:
         file.write(content)
     print(f"Scores of {scores.pages:,} pages: {arguments.out}")
 

@@ -31,7 +31,7 @@ class OnnxMetadata(msgspec.Struct, frozen=True):
     character: str
 
 
-class TorchEngine:
+class TorchBackend:
     """The network of some weights on a device."""
 
     def __init__(self, weights: Weights, device: torch.device | str = "cpu") -> None:
@@ -58,7 +58,7 @@ class TorchEngine:
         return to_input(torch.from_numpy(batch).to(self.device))
 
 
-class OnnxEngine:
+class OnnxBackend:
     """An ONNX file that `python -m trainer.export --onnx FILE` wrote, on the CPU with as many threads as torch has.
 
     Raises UsageError where onnxruntime is not installed or the file is not there, DataError for another ONNX file.
@@ -101,4 +101,4 @@ class OnnxEngine:
         return torch.from_numpy(logits_BTC)
 
 
-Engine = TorchEngine | OnnxEngine
+Backend = TorchBackend | OnnxBackend

@@ -16,7 +16,7 @@ from ocr.errors import UsageError
 BLANK = 0
 
 
-def fault_of(characters: str) -> str | None:
+def alphabet_fault(characters: str) -> str | None:
     """Why these can be no alphabet, if so."""
     doubled = sorted(character for character, number in Counter(characters).items() if number > 1)
     if doubled:
@@ -36,7 +36,7 @@ class Charset:
     def __init__(self, characters: str) -> None:
         if not characters:
             raise UsageError("character: the alphabet is empty; name one (korean_g2) or write its characters")
-        if fault := fault_of(characters):
+        if fault := alphabet_fault(characters):
             raise UsageError(f"character: {fault}; leave it out")
         self.characters = characters
 

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from ocr.errors import UsageError
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -249,5 +249,5 @@ def selected_folders(config: Config) -> list[str]:
 def save_config(config: Config, path: Path) -> None:
     """Write a config so that `load_config` gives it back."""
     values = msgspec.to_builtins(config)
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         file.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False, width=120).encode())

@@ -22,7 +22,7 @@ SHEET_WIDTH = NUM_COLUMNS * COLUMN_WIDTH + GAP
 PATCH_HEIGHT = 48
 MAX_SCALE = 4  # of a tiny patch: a dot of 4 pixels stays a dot
 TEXT_SIZE, TITLE_SIZE = 17, 20
-MAX_CHARACTERS = SHEET_WIDTH // 4  # no text of more fits
+MAX_TEXT_LENGTH = SHEET_WIDTH // 4  # no text of more fits
 ROW_HEIGHT = PATCH_HEIGHT + 2 * TEXT_SIZE + GAP
 TITLE_HEIGHT = 2 * TITLE_SIZE
 PAPER, CELL, INK, ALARM = (238, 240, 243), (255, 255, 255), (20, 24, 30), (190, 30, 30)
@@ -42,23 +42,23 @@ KOREAN_FONTS = (
 """Files of Korean faces that Pillow finds where Linux, macOS and Windows keep fonts."""
 
 
-class Cell(msgspec.Struct, frozen=True):
+class SheetCell(msgspec.Struct, frozen=True):
     """A patch, uint8 grey (h, w) or RGB (h, w, 3), None for one that cannot be decoded; and its text."""
 
     patch: np.ndarray | None
     text: str
 
 
-Section = tuple[str, Sequence[Cell]]
+SheetSection = tuple[str, Sequence[SheetCell]]
 """(title, cells)"""
 
 
-def contact_sheet(sections: Sequence[Section]) -> Image.Image:
+def contact_sheet(sections: Sequence[SheetSection]) -> Image.Image:
     """Draw sections of cells, one below the other. The same cells and font give the same pixels.
 
     Raises UsageError where there is no Korean font.
     """
-    rows = [(title, pack(cells)) for title, cells in sections]
+    rows = [(title, cell_rows(cells)) for title, cells in sections]
     height = sum(TITLE_HEIGHT + ROW_HEIGHT * len(packed) for _, packed in rows) + GAP
     sheet = Image.new("RGB", (SHEET_WIDTH, height), PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -73,13 +73,13 @@ def contact_sheet(sections: Sequence[Section]) -> Image.Image:
     return sheet
 
 
-Placed = tuple[int, int, Cell]
+PlacedCell = tuple[int, int, SheetCell]
 """(first column, number of columns, cell)"""
 
 
-def pack(cells: Iterable[Cell]) -> list[list[Placed]]:
+def cell_rows(cells: Iterable[SheetCell]) -> list[list[PlacedCell]]:
     """Rows of cells: each cell, the widest first, goes to the first row that has room for it."""
-    rows: list[list[Placed]] = []
+    rows: list[list[PlacedCell]] = []
     for span, cell in sorted(((span_of(cell), cell) for cell in cells), key=lambda item: -item[0]):
         row = next((row for row in rows if row[-1][0] + row[-1][1] + span <= NUM_COLUMNS), None)
         if row is None:
@@ -89,13 +89,13 @@ def pack(cells: Iterable[Cell]) -> list[list[Placed]]:
     return rows
 
 
-def span_of(cell: Cell) -> int:
+def span_of(cell: SheetCell) -> int:
     """The columns that a cell needs for its patch and text, all of them at most."""
     width = max(shown_size(cell)[0], round(font(TEXT_SIZE).getlength(shown_text(cell)))) + 2 * GAP
     return min(-(-(width + GAP) // COLUMN_WIDTH), NUM_COLUMNS)
 
 
-def shown_size(cell: Cell) -> tuple[int, int]:
+def shown_size(cell: SheetCell) -> tuple[int, int]:
     """(width, height) of the patch on the sheet: its own shape, PATCH_HEIGHT high where it fits."""
     if cell.patch is None:
         return PATCH_HEIGHT, PATCH_HEIGHT
@@ -104,11 +104,11 @@ def shown_size(cell: Cell) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def shown_text(cell: Cell) -> str:
-    return "".join(character if character.isprintable() else "�" for character in cell.text[:MAX_CHARACTERS])
+def shown_text(cell: SheetCell) -> str:
+    return "".join(character if character.isprintable() else "�" for character in cell.text[:MAX_TEXT_LENGTH])
 
 
-def draw_cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, width: int, cell: Cell) -> None:
+def draw_cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, x: int, y: int, width: int, cell: SheetCell) -> None:
     draw.rectangle((x, y, x + width - 1, y + ROW_HEIGHT - GAP - 1), CELL)
     patch_width, patch_height = shown_size(cell)
     left, top = x + GAP, y + GAP // 2 + (PATCH_HEIGHT - patch_height) // 2

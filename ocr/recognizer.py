@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.backends import ONNX_SUFFIX, Engine, OnnxEngine, TorchEngine
+from ocr.backends import ONNX_SUFFIX, Backend, OnnxBackend, TorchBackend
 from ocr.decoding.beam_search import BeamSearch
 from ocr.decoding.decode import Reading
 from ocr.errors import UsageError
@@ -31,7 +31,7 @@ SECOND_PASS_CONTRAST = 0.5  # Reader's adjust_contrast
 BATCH_SIZE = 32
 
 
-class Batch(NamedTuple):
+class PatchBatch(NamedTuple):
     """Which patches are read together, and the width they are padded to."""
 
     indices: list[int]
@@ -46,7 +46,7 @@ class Recognizer:
     CPU batches are read at once, as many as torch has threads. May be called from many threads.
     """
 
-    def __init__(self, engine: Engine, beam: BeamSearch | None = None) -> None:
+    def __init__(self, engine: Backend, beam: BeamSearch | None = None) -> None:
         self.engine, self.beam = engine, beam
 
     @classmethod
@@ -66,7 +66,7 @@ class Recognizer:
         UsageError and DataError with one line that names the file and the remedy.
         """
         if Path(path).suffix == ONNX_SUFFIX:
-            return cls(OnnxEngine(Path(path)), beam)
+            return cls(OnnxBackend(Path(path)), beam)
         found = find_recognizer(str(path), easyocr_dir or default_easyocr_dir())
         weights = read_weights(found)
         if not (character := weights.character or character):
@@ -74,7 +74,7 @@ class Recognizer:
                 f"{found}: its alphabet is unknown; keep ../user_network/{found.stem}.yaml beside it, or give "
                 "`character`, its characters in the order of the classes"
             )
-        return cls(TorchEngine(msgspec.structs.replace(weights, character=character), device), beam)
+        return cls(TorchBackend(msgspec.structs.replace(weights, character=character), device), beam)
 
     def read(self, patches: Sequence[np.ndarray], batch_size: int = BATCH_SIZE) -> list[Reading]:
         """(text, confidence) of each grey patch, uint8 (h, w), in order.
@@ -100,7 +100,7 @@ class Recognizer:
                 )
 
     def read_once(self, patches: Sequence[np.ndarray], batch_size: int, contrast: float) -> list[Reading]:
-        def read_batch(batch: Batch) -> list[Reading]:
+        def read_batch(batch: PatchBatch) -> list[Reading]:
             fitted = [fit(patches[index], self.engine.network.img_height, contrast) for index in batch.indices]
             return self.engine.read(pad_batch(fitted, batch.width), self.beam)
 
@@ -112,7 +112,7 @@ class Recognizer:
                 readings[index] = reading
         return readings
 
-    def batches(self, patches: Sequence[np.ndarray], batch_size: int = BATCH_SIZE) -> list[Batch]:
+    def batches(self, patches: Sequence[np.ndarray], batch_size: int = BATCH_SIZE) -> list[PatchBatch]:
         """The widest first, so that threads that share them end together."""
         same_width: dict[int, list[int]] = defaultdict(list)
         for index, patch in enumerate(patches):
@@ -120,5 +120,5 @@ class Recognizer:
         batches = []
         for width, indices in sorted(same_width.items(), reverse=True):
             size = max(1, batch_size * self.engine.full_width // max(width, self.engine.full_width))
-            batches += [Batch(indices[start : start + size], width) for start in range(0, len(indices), size)]
+            batches += [PatchBatch(indices[start : start + size], width) for start in range(0, len(indices), size)]
         return batches

@@ -25,7 +25,7 @@ import torch
 from bench_recognizer import drawn_word
 from easyocr.utils import CTCLabelConverter
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.charset import BLANK, Charset
 from ocr.decoding.beam_search import MIN_PROB, BeamSearch, search_ctc
 from ocr.decoding.decode import decode_greedy, read_logits
@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        engine = TorchEngine(read_weights(find_weights("english_g2", Path(folder))))
+        engine = TorchBackend(read_weights(find_weights("english_g2", Path(folder))))
     logits = drawn_logits(engine, arguments.rows)
     print(f"{len(logits)} rows of {logits.shape[1]} frames, {logits.shape[2]} classes, beams of {WIDTH}")
     print("ms a row, median")
@@ -54,7 +54,7 @@ def main() -> None:
         compare(title, batch, loops, arguments)
 
 
-def drawn_logits(engine: TorchEngine, rows: int) -> torch.Tensor:
+def drawn_logits(engine: TorchBackend, rows: int) -> torch.Tensor:
     """Padded to one width, as rows of one batch are."""
     words = (drawn_word(random.Random(index)) for index in range(100 * rows))
     fitting = (word for word in words if reader_width(word) <= WIDEST)

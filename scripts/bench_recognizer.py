@@ -23,7 +23,7 @@ import easyocr
 import numpy as np
 import torch
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.errors import UsageError
 from ocr.networks.easyocr_files import find_weights
 from ocr.networks.weight_files import load_model, read_weights
@@ -69,7 +69,7 @@ def make_systems(folder: Path, patches: list[np.ndarray]) -> dict[str, Callable[
     weights = read_weights(find_weights("english_g2", folder))
     reader = load_reader("english_g2", ["en"], folder)
     rounded = load_reader("english_g2", ["en"], folder, quantize=True)
-    recognizers = {"torch": Recognizer(TorchEngine(weights))}
+    recognizers = {"torch": Recognizer(TorchBackend(weights))}
     try:
         from trainer.exporting.onnx_file import export_onnx
 

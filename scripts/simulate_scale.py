@@ -32,7 +32,7 @@ from bench.machine import print_machine, this_machine
 
 from ocr.config import Config
 from ocr.networks.easyocr_files import charset_of
-from ocr.shards.shard_index import BLOCK, Index, index_path, write_index
+from ocr.shards.shard_index import TAR_BLOCK, Index, index_path, write_index
 from trainer.data.indexed_reader import Reader, training_plan
 from trainer.data.sample_filter import Recipe
 from trainer.data.sample_order import (
@@ -181,14 +181,14 @@ def drawn_index(characters: str) -> Index:
     letters, ends = "".join(order.choice(list(characters), lengths.sum())), np.cumsum(lengths).tolist()
     texts = [letters[start:end].encode() for start, end in zip([0, *ends], ends, strict=False)]
     patch_bytes = order.integers(1_000, 6_600, number).astype(np.uint64)
-    sample_bytes = (-(-patch_bytes // BLOCK) * BLOCK + 3 * BLOCK).astype(np.uint64)
+    sample_bytes = (-(-patch_bytes // TAR_BLOCK) * TAR_BLOCK + 3 * TAR_BLOCK).astype(np.uint64)
     sample_ends = np.cumsum(sample_bytes)
     return Index(
         tar_bytes=int(sample_ends[-1]),
         tar_sha256="00" * 32,
         sample_offset=sample_ends - sample_bytes,
         sample_bytes=sample_bytes,
-        patch_offset=sample_ends - sample_bytes + BLOCK,
+        patch_offset=sample_ends - sample_bytes + TAR_BLOCK,
         patch_bytes=patch_bytes,
         patch_crc=order.integers(0, 2**32, number).astype(np.uint32),
         width=drawn_widths(number).astype(np.uint32),

@@ -38,7 +38,7 @@ from ocr.config import load_config, save_config
 from ocr.errors import UsageError, run_command
 from ocr.networks.easyocr_files import charset_of
 from ocr.page import decode_image
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from ocr.recognizer import Recognizer
 from ocr.shards.manifest import find_shards, write_shard
 from ocr.shards.shard_index import read_index, scan_tar
@@ -128,7 +128,7 @@ def main() -> None:
             study.runs.append(run)
             print(f"{name}, seed {seed}: {run.groups['all'].accuracy:.2%} of the words", flush=True)
             if arguments.json:
-                with written_whole(arguments.json) as file:
+                with write_whole(arguments.json) as file:
                     file.write(msgspec.json.format(msgspec.json.encode(study), indent=1))
     print("\n".join(table(study.runs)))
 

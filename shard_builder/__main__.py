@@ -8,7 +8,7 @@ import os
 from ocr.config import load_config
 from ocr.errors import UsageError, run_command
 from ocr.plumbing.command_line import command_parser
-from ocr.remote.locations import place_of
+from ocr.remote.locations import path_or_url
 from shard_builder.build import Part, build, build_part, dry_run, finalize
 from shard_builder.splits import EVERY_SPLIT, SPLITS
 from shard_builder.zips.dataset_files import dataset_of
@@ -46,7 +46,7 @@ def parse_arguments() -> argparse.Namespace:
         "gs://…, https://…; URLs of zips with braces; or @FILE, a URL a line",
     )
     parser.add_argument(
-        "--out", type=place_of, required=True, metavar="DIR", help="the folder for the shards, or s3://…, gs://…"
+        "--out", type=path_or_url, required=True, metavar="DIR", help="the folder for the shards, or s3://…, gs://…"
     )
     for split in SPLITS:
         parser.add_argument(f"--{split}", action="store_true", help=f"build the {split} shards")

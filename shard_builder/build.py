@@ -21,8 +21,8 @@ import msgspec
 from ocr.config import Config
 from ocr.errors import DataError
 from ocr.networks.easyocr_files import charset_of
-from ocr.remote.locations import Place, Url
-from ocr.remote.remote_files import at_once
+from ocr.remote.locations import PathOrUrl, Url
+from ocr.remote.remote_files import map_requests
 from ocr.shards.manifest import CategoryCounts, Manifest, read_manifest, write_manifest
 from shard_builder.build_report import print_plan, print_split
 from shard_builder.commits import Commit, Failure, check_owner, claimed, finished, write_failures
@@ -47,7 +47,7 @@ class Part(msgspec.Struct, frozen=True):
 def build(
     config: Config,
     dataset: Dataset,
-    out: Place = Path("shards"),
+    out: PathOrUrl = Path("shards"),
     splits: Sequence[str] = SPLITS,
     workers: int = os.cpu_count() or 1,
 ) -> dict[str, Manifest]:
@@ -73,7 +73,9 @@ def build(
         return manifests
 
 
-def build_part(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int, part: Part) -> None:
+def build_part(
+    config: Config, dataset: Dataset, out: PathOrUrl, splits: Sequence[str], workers: int, part: Part
+) -> None:
     """Run one part of the jobs, without a manifest; `finalize` writes it when all parts are done."""
     with engine(config.engine, workers) as run_jobs, ExitStack() as held:
         metered = Metered(run_jobs)
@@ -87,7 +89,9 @@ def build_part(config: Config, dataset: Dataset, out: Place, splits: Sequence[st
     print(f"part {part.index} of {part.num_jobs}: {len(jobs)} groups of shards, {len(todo)} of them built now")
 
 
-def finalize(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> dict[str, Manifest]:
+def finalize(
+    config: Config, dataset: Dataset, out: PathOrUrl, splits: Sequence[str], workers: int
+) -> dict[str, Manifest]:
     """Write the manifests of a build that ran in parts. Raises DataError where one is missing."""
     with engine(config.engine, workers) as run_jobs, ExitStack() as held:
         plans = plan_splits(config, dataset, out, splits, run_jobs)
@@ -96,7 +100,7 @@ def finalize(config: Config, dataset: Dataset, out: Place, splits: Sequence[str]
         return {plan.split: finish(config, plan, characters) for plan in plans}
 
 
-def dry_run(config: Config, dataset: Dataset, out: Place, splits: Sequence[str], workers: int) -> None:
+def dry_run(config: Config, dataset: Dataset, out: PathOrUrl, splits: Sequence[str], workers: int) -> None:
     """Print what a build would do, as far as directories and labels tell; writes nothing."""
     with engine(config.engine, workers) as run_jobs:
         for plan in plan_splits(config, dataset, out, splits, run_jobs):
@@ -143,7 +147,9 @@ def finished_all(jobs: Sequence[Job], accept_failures: bool) -> list[Commit | No
     def commit_of(job: Job) -> Commit | None:
         return finished(job.folder, job.first_shard, accept_failures)
 
-    return at_once(commit_of, jobs) if jobs and isinstance(jobs[0].folder, Url) else [commit_of(job) for job in jobs]
+    return (
+        map_requests(commit_of, jobs) if jobs and isinstance(jobs[0].folder, Url) else [commit_of(job) for job in jobs]
+    )
 
 
 def run_all(config: Config, plans: Sequence[SplitPlan], todo: Sequence[Job], run_jobs: RunJobs) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ocr.remote.locations import Place
+from ocr.remote.locations import PathOrUrl
 from ocr.shards.manifest import Manifest
 from shard_builder.commits import FAILED_NAME, Failure
 from shard_builder.label_scan import WRITTEN
@@ -31,7 +31,7 @@ def print_plan(plan: SplitPlan) -> None:
     print_fates("words", words, "to write")
 
 
-def print_split(manifest: Manifest, folder: Place, failures: Sequence[Failure]) -> None:
+def print_split(manifest: Manifest, folder: PathOrUrl, failures: Sequence[Failure]) -> None:
     """Print a split's counts."""
     if failures:
         what = "pages" if manifest.pages else "images"

@@ -22,9 +22,9 @@ from pathlib import Path
 import msgspec
 
 from ocr.errors import UsageError
-from ocr.plumbing.files import written_whole
-from ocr.remote.locations import Place, Url
-from ocr.remote.remote_files import write_new
+from ocr.plumbing.files import write_whole
+from ocr.remote.locations import PathOrUrl, Url
+from ocr.remote.remote_files import upload_new
 from ocr.shards.manifest import CategoryCounts, ShardRecord, read_manifest
 from ocr.shards.shard_index import index_path
 
@@ -53,16 +53,16 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def commit_path(folder: Place, first_shard: int) -> Place:
+def commit_path(folder: PathOrUrl, first_shard: int) -> PathOrUrl:
     return folder / BUILD_NAME / f"{first_shard:06d}.json"
 
 
-def write_commit(folder: Place, first_shard: int, commit: Commit) -> None:
-    with written_whole(commit_path(folder, first_shard)) as file:
+def write_commit(folder: PathOrUrl, first_shard: int, commit: Commit) -> None:
+    with write_whole(commit_path(folder, first_shard)) as file:
         file.write(msgspec.json.encode(commit, order="deterministic"))
 
 
-def finished(folder: Place, first_shard: int, accept_failures: bool) -> Commit | None:
+def finished(folder: PathOrUrl, first_shard: int, accept_failures: bool) -> Commit | None:
     """The commit of a job that need not run again.
 
     `accept_failures` says whether that holds for one that left out pages, too: in a folder with a manifest they were
@@ -78,11 +78,11 @@ def finished(folder: Place, first_shard: int, accept_failures: bool) -> Commit |
     return commit if whole and (accept_failures or not commit.failures) else None
 
 
-def is_whole(path: Place, shard: ShardRecord) -> bool:
+def is_whole(path: PathOrUrl, shard: ShardRecord) -> bool:
     return path.exists() and path.stat().st_size == shard.num_bytes and index_path(path).exists()
 
 
-def check_owner(folder: Place, fingerprint: str) -> None:
+def check_owner(folder: PathOrUrl, fingerprint: str) -> None:
     """Raise UsageError where a folder holds shards that the build with this fingerprint did not make."""
     mark = folder / BUILD_NAME / "fingerprint"
     if mark.exists():
@@ -96,7 +96,7 @@ def check_owner(folder: Place, fingerprint: str) -> None:
 
 
 @contextmanager
-def claimed(folder: Place, fingerprint: str, shared: bool) -> Iterator[None]:
+def claimed(folder: PathOrUrl, fingerprint: str, shared: bool) -> Iterator[None]:
     """Hold a folder, after `check_owner`, as the one of this build; `shared` with other jobs of the same build.
 
     Whoever holds it alone clears what killed runs left half-written. Raises UsageError where another build is at it.
@@ -105,7 +105,7 @@ def claimed(folder: Place, fingerprint: str, shared: bool) -> Iterator[None]:
     """
     build = folder / BUILD_NAME
     if isinstance(build, Url):
-        if not write_new((build / "fingerprint").text, fingerprint.encode()):
+        if not upload_new((build / "fingerprint").text, fingerprint.encode()):
             check_owner(folder, fingerprint)
         yield
         return
@@ -122,16 +122,16 @@ def claimed(folder: Place, fingerprint: str, shared: bool) -> Iterator[None]:
             pass
         for half_written in [] if shared else [*folder.glob(".*.tmp-*"), *build.glob(".*.tmp-*")]:
             half_written.unlink(missing_ok=True)
-        with written_whole(build / "fingerprint") as file:
+        with write_whole(build / "fingerprint") as file:
             file.write(fingerprint.encode())
         yield
 
 
-def write_failures(folder: Place, failures: Sequence[Failure]) -> None:
+def write_failures(folder: PathOrUrl, failures: Sequence[Failure]) -> None:
     """Write failed_pages.jsonl; without a failure the folder has none."""
     path = folder / FAILED_NAME
     if not failures:
         path.unlink(missing_ok=True)
         return
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         file.writelines(msgspec.json.encode(failure) + b"\n" for failure in failures)

@@ -25,7 +25,7 @@ from ocr.page import Page, Word, crop, decode_image, page_to_json
 from ocr.plumbing.memory import keep_freed_memory
 from ocr.remote.connections import RemoteError
 from ocr.shards.manifest import CategoryCounts, ShardRecord, write_packed, write_shard
-from ocr.shards.tar_writer import PackedSample, Sample, pack
+from ocr.shards.tar_writer import PackedSample, Sample, pack_sample
 from shard_builder.commits import Commit, Failure, write_commit
 from shard_builder.label_scan import UNREADABLE, WRITTEN
 from shard_builder.page_progress import count_path
@@ -142,7 +142,7 @@ def write_words(job: Job, tally: Tally) -> list[ShardRecord]:
 def packed(page_key: str, word: Word, encoded: bytes, settings: Settings) -> PackedSample:
     x0, y0, x1, y1 = word.box
     members = {settings.patch_format: encoded, "txt": word.text.encode()}
-    return pack((f"{page_key}_{x0}-{y0}-{x1}-{y1}", members), (x1 - x0, y1 - y0))
+    return pack_sample((f"{page_key}_{x0}-{y0}-{x1}-{y1}", members), (x1 - x0, y1 - y0))
 
 
 def encode(patch: np.ndarray, settings: Settings) -> bytes:

@@ -27,7 +27,7 @@ import numpy as np
 
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.remote.locations import AnyPlace, Place, Url
+from ocr.remote.locations import AnyPath, PathOrUrl, Url
 from ocr.remote.remote_files import check_writable
 from ocr.shards.manifest import InputRecord
 from shard_builder.executors import RunJobs
@@ -51,7 +51,7 @@ NOT_DRAWN = "not drawn"
 class Job(msgspec.Struct, frozen=True):
     """A group of neighboring shards, and all that they are a function of. `num_words` is of each page's label."""
 
-    folder: Place
+    folder: PathOrUrl
     split: str
     settings: Settings
     first_shard: int
@@ -59,7 +59,7 @@ class Job(msgspec.Struct, frozen=True):
     pages: tuple[PageSource, ...]
     num_words: tuple[int, ...]
 
-    def shard_paths(self) -> list[Place]:
+    def shard_paths(self) -> list[PathOrUrl]:
         return [self.folder / f"{self.first_shard + index:06d}.tar" for index in range(self.num_shards)]
 
 
@@ -67,7 +67,7 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The pages of one split in their seeded order, what became of all others, and the jobs that write its shards."""
 
     split: str
-    folder: Place
+    folder: PathOrUrl
     pages: tuple[PageSource, ...]
     scans: tuple[LabelScan, ...]
     left_out: Counter[str]
@@ -78,7 +78,7 @@ class SplitPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_splits(
-    config: Config, dataset: Dataset, out: Place, splits: Sequence[str], run_jobs: RunJobs
+    config: Config, dataset: Dataset, out: PathOrUrl, splits: Sequence[str], run_jobs: RunJobs
 ) -> list[SplitPlan]:
     """Plan the named splits of a data set, reading directories and labels.
 
@@ -117,7 +117,7 @@ def plan_splits(
     return plans
 
 
-def split_folder(split: str, config: Config, out: AnyPlace) -> AnyPlace:
+def split_folder(split: str, config: Config, out: AnyPath) -> AnyPath:
     """Training and validation shards lie in the folder that the trainer selects by name."""
     return out / split if split in WHOLE_PAGES else out / split / config.select_data
 
@@ -177,7 +177,7 @@ def digest(settings: Settings, split: str, pages: Sequence[PageSource]) -> str:
 
 
 def jobs_of(
-    folder: Place, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
+    folder: PathOrUrl, split: str, settings: Settings, pages: tuple[PageSource, ...], num_words: Sequence[int]
 ) -> Iterator[Job]:
     """Cut a split's pages into jobs: a shard of whole pages each, or a group of shards whose words are shuffled."""
     whole_pages = split in WHOLE_PAGES

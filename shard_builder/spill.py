@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from ocr.remote.locations import Place
-from ocr.shards.shard_index import Row
+from ocr.remote.locations import PathOrUrl
+from ocr.shards.shard_index import IndexRow
 from ocr.shards.tar_writer import PackedSample
 
 WRITE_BUFFER_BYTES = 1 << 20
@@ -23,10 +23,10 @@ WRITE_BUFFER_BYTES = 1 << 20
 class Spill:
     """`num_slots` places for samples: put them in any order, take them in the order of the slots."""
 
-    def __init__(self, folder: Place, num_slots: int) -> None:
+    def __init__(self, folder: PathOrUrl, num_slots: int) -> None:
         local = folder if isinstance(folder, Path) else None
         self.file = tempfile.TemporaryFile(dir=local, buffering=WRITE_BUFFER_BYTES)  # noqa: SIM115
-        self.rows: list[Row | None] = [None] * num_slots
+        self.rows: list[IndexRow | None] = [None] * num_slots
         self.offset = array("Q", bytes(8 * num_slots))
         self.end = 0
 

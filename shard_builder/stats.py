@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ocr.contact_sheet import Section, contact_sheet
+from ocr.contact_sheet import SheetSection, contact_sheet
 from ocr.errors import UsageError, run_command
-from ocr.plumbing.files import written_whole
-from ocr.remote.locations import Place, place_of
+from ocr.plumbing.files import write_whole
+from ocr.remote.locations import PathOrUrl, path_or_url
 from ocr.shards.manifest import Manifest
 from shard_builder.inspect.shard_folders import Folder, find_folders, read_folder
 from shard_builder.inspect.text_tables import LINE_COLUMNS, counted, histogram, num_columns, quantile, table, wrapped
@@ -31,12 +31,12 @@ READ_HEIGHT = 64  # of a patch when EasyOCR reads it
 MANY = 60  # characters in a list
 
 
-def stats(root: Place, seed: int) -> list[Section]:
+def stats(root: PathOrUrl, seed: int) -> list[SheetSection]:
     """Print what each folder of shards from `root` down holds; give a section of its contact sheet for each.
 
     Raises UsageError where there is no shard, DataError for a manifest or index that is damaged or not there.
     """
-    sections: list[Section] = []
+    sections: list[SheetSection] = []
     for path in find_folders(root):
         folder = read_folder(path)
         words = words_of(folder)
@@ -46,11 +46,11 @@ def stats(root: Place, seed: int) -> list[Section]:
     return sections
 
 
-def write_sheet(path: Path, sections: Sequence[Section]) -> None:
+def write_sheet(path: Path, sections: Sequence[SheetSection]) -> None:
     """Raises UsageError where there is no Korean font or the file cannot be written."""
     sheet = contact_sheet(sections)
     try:
-        with written_whole(path) as file:
+        with write_whole(path) as file:
             sheet.save(file, "PNG")
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; name another place with --sheet FILE.png") from error
@@ -185,7 +185,9 @@ def main() -> None:
         prog="python -m shard_builder.stats",
         description="Print what shards hold, and draw a contact sheet of random patches with their texts.",
     )
-    parser.add_argument("folder", type=place_of, metavar="DIR", help="a folder of shards, or one above several; s3://…")
+    parser.add_argument(
+        "folder", type=path_or_url, metavar="DIR", help="a folder of shards, or one above several; s3://…"
+    )
     parser.add_argument("--sheet", type=Path, metavar="PNG", help=f"where to draw the sheet; default DIR/{SHEET_NAME}")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="draws other patches; default 0")
     arguments = parser.parse_args()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ocr.remote.connections import METER, Traffic
+from ocr.remote.connections import TRAFFIC_METER, Traffic
 from shard_builder.executors import RunJobs
 from shard_builder.plan import Job, SplitPlan
 
@@ -16,7 +16,7 @@ class Metered:
 
     def __init__(self, run_jobs: RunJobs) -> None:
         self.run_jobs = run_jobs
-        self.before, self.of_others = METER.traffic, Traffic()
+        self.before, self.of_others = TRAFFIC_METER.traffic, Traffic()
 
     def __call__(self, function: Callable[[Any], Any], specs: Iterable[Any]) -> Iterator[Any]:
         for result, pid, fetched in self.run_jobs(measured, ((function, spec) for spec in specs)):
@@ -25,15 +25,15 @@ class Metered:
             yield result
 
     def fetched(self) -> Traffic:
-        return METER.traffic - self.before + self.of_others
+        return TRAFFIC_METER.traffic - self.before + self.of_others
 
 
 def measured(call: tuple[Callable[[Any], Any], Any]) -> tuple[Any, int, Traffic]:
     """(result, process, what it fetched meanwhile)."""
     function, spec = call
-    before = METER.traffic
+    before = TRAFFIC_METER.traffic
     result = function(spec)
-    return result, os.getpid(), METER.traffic - before
+    return result, os.getpid(), TRAFFIC_METER.traffic - before
 
 
 def print_fetched(fetched: Traffic, plans: Sequence[SplitPlan], jobs: Sequence[Job]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ocr.errors import DataError, UsageError, run_command
 from ocr.plumbing.progress import progress
-from ocr.remote.locations import Place, Url, place_of
+from ocr.remote.locations import PathOrUrl, Url, path_or_url
 from ocr.shards.manifest import MANIFEST_NAME, Manifest, ShardRecord
 from ocr.shards.shard_index import Index, file_sha256, index_path, read_index, scan_tar
 from shard_builder.inspect.shard_folders import Folder, find_folders, read_folder, without_index
@@ -31,7 +31,7 @@ FETCH = "fetch it again, or, if it was meant to change, remove its index and run
 class Shard(msgspec.Struct, frozen=True):
     """A shard to read: `record` says what was written, None for a tar of others; `twins` names the folder's tars."""
 
-    path: Place
+    path: PathOrUrl
     record: ShardRecord | None
     twins: dict[str, str]
 
@@ -44,7 +44,7 @@ class Checked(msgspec.Struct, frozen=True):
     problems: list[str]
 
 
-def verify(root: Place, workers: int) -> None:
+def verify(root: PathOrUrl, workers: int) -> None:
     """Check all shards from `root` down, on `workers` threads, and print what is wrong with them, a line each.
 
     Raises UsageError where there is no shard, DataError with a summary where something is wrong.
@@ -117,7 +117,7 @@ def check_built(shard: Shard, record: ShardRecord) -> Iterator[str]:
         yield f"{path}: {size_of(path, record.num_bytes)}{damage(path, known)}; {REMAKE}"
 
 
-def check_index(path: Place, record: ShardRecord, index: Index | None) -> Iterator[str]:
+def check_index(path: PathOrUrl, record: ShardRecord, index: Index | None) -> Iterator[str]:
     """A line for what is wrong with the index of a shard that is whole."""
     if index is None:  # the folder has a line for all that are not there
         return
@@ -134,11 +134,11 @@ def check_index(path: Place, record: ShardRecord, index: Index | None) -> Iterat
         )
 
 
-def is_index_of(index: Index, path: Place) -> bool:
+def is_index_of(index: Index, path: PathOrUrl) -> bool:
     return not isinstance(path, Url) and same(index, scan_tar(path))
 
 
-def damage(path: Place, index: Index | None) -> str:
+def damage(path: PathOrUrl, index: Index | None) -> str:
     return "other bytes than were written" if isinstance(path, Url) else damage_of(path, index)
 
 
@@ -146,7 +146,7 @@ def same(left: Index, right: Index) -> bool:
     return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in left.__struct_fields__)
 
 
-def check_foreign(path: Place) -> Checked:
+def check_foreign(path: PathOrUrl) -> Checked:
     """Hold a tar of others against its index."""
     try:
         index = read_index(path)
@@ -160,7 +160,7 @@ def check_foreign(path: Place) -> Checked:
     return Checked(index.num_samples, index.tar_bytes, problems)
 
 
-def size_of(path: Place, num_bytes: int) -> str:
+def size_of(path: PathOrUrl, num_bytes: int) -> str:
     found = path.stat().st_size
     return "" if found == num_bytes else f"{found:,} bytes where {num_bytes:,} were written: "
 
@@ -227,7 +227,9 @@ def main() -> None:
         description="Read shards, whole, and hold them against the manifest or index beside them.",
         epilog="Exit code 0: all of it is what was written. 1: a line says what is wrong.",
     )
-    parser.add_argument("folder", type=place_of, metavar="DIR", help="a folder of shards, or one above several; s3://…")
+    parser.add_argument(
+        "folder", type=path_or_url, metavar="DIR", help="a folder of shards, or one above several; s3://…"
+    )
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="threads; as many as cores by default"
     )

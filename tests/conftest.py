@@ -77,6 +77,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Clients of this process that try again at once, and take a fifth of a second for slow."""
     monkeypatch.setattr(ocr.remote.connections, "FIRST_WAIT_SECONDS", 0.0)
     monkeypatch.setattr(ocr.remote.connections, "REPLY_SECONDS", 0.2)
-    ocr.remote.connections.opened.cache_clear()
+    ocr.remote.connections.client_of.cache_clear()
     yield
-    ocr.remote.connections.opened.cache_clear()
+    ocr.remote.connections.client_of.cache_clear()

@@ -15,7 +15,7 @@ from ocr.errors import UsageError
 from ocr.networks.easyocr_files import charset_of, describe_alphabet, find_recognizer, split_additions
 from ocr.networks.network import network_of
 from ocr.networks.weight_files import read_weights
-from ocr.remote.locations import Place
+from ocr.remote.locations import PathOrUrl
 from ocr.shards.manifest import read_manifest
 from trainer.checkpoint import unlike_stages
 from trainer.data.data_sources import located, read_texts
@@ -74,7 +74,7 @@ def count_characters(config: Config) -> Counter[str]:
     return counts
 
 
-def alphabet_lines(recipe: Recipe, shards: Sequence[Place], easyocr_dir: Path) -> list[str]:
+def alphabet_lines(recipe: Recipe, shards: Sequence[PathOrUrl], easyocr_dir: Path) -> list[str]:
     """What is to be said of a run's alphabet when it starts; nothing of the words where no shard has an index."""
     lines = [words_line(recipe, shards)] if shards else []
     if recipe.config.continue_from:
@@ -90,7 +90,7 @@ def alphabet_lines(recipe: Recipe, shards: Sequence[Place], easyocr_dir: Path) -
     return lines
 
 
-def words_line(recipe: Recipe, shards: Sequence[Place]) -> str:
+def words_line(recipe: Recipe, shards: Sequence[PathOrUrl]) -> str:
     """What share of the training words the run's alphabet and others write, and which to take where its own lacks."""
     config, of_data = recipe.config, characters_of_data(recipe.config)
     others = {name: charset_of(name, of_data) for name in NAMED}
@@ -110,7 +110,7 @@ def words_line(recipe: Recipe, shards: Sequence[Place]) -> str:
     return f"alphabet: {describe_alphabet(recipe.charset.characters)} writes {line}"
 
 
-def count_written(recipe: Recipe, shards: Sequence[Place], charsets: Sequence[Charset]) -> tuple[int, list[int]]:
+def count_written(recipe: Recipe, shards: Sequence[PathOrUrl], charsets: Sequence[Charset]) -> tuple[int, list[int]]:
     """(words in the indexes of shards, how many of them each alphabet can write)."""
     num_words, num_written = 0, [0] * len(charsets)
     for _, index in indexes(shards):

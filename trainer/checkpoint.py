@@ -19,13 +19,13 @@ from ocr.networks.network import Network, build_model, network_of
 from ocr.networks.weight_files import (
     Tensors,
     Weights,
-    differences,
     num_classes_of,
     read_torch_file,
     read_weights,
+    tensor_differences,
     weights_to_dict,
 )
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from trainer.data.sample_order import Position
 
 LAST_NAME = "last.pth"
@@ -94,7 +94,7 @@ def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> Recog
     weights = read_weights(path)
     wanted, tensors = model.state_dict(), weights.tensors
     if config.strict and (unlike := unlike_stages(weights.network, network)):
-        shapes = differences(tensors, wanted)
+        shapes = tensor_differences(tensors, wanted)
         raise UsageError(f"{path}: {unlike} ({shapes}); make the config fit, or set strict: False")
     if weights.character:
         tensors = with_prediction_for(charset, weights, wanted)
@@ -102,7 +102,7 @@ def starting_model(config: Config, charset: Charset, easyocr_dir: Path) -> Recog
         tensors = tensors | {name: value for name, value in wanted.items() if name.startswith("Prediction.")}
     elif config.strict:
         raise UsageError(unknown_alphabet(weights, charset, path))
-    if config.strict and (misshapen := differences(tensors, wanted)):
+    if config.strict and (misshapen := tensor_differences(tensors, wanted)):
         raise UsageError(f"{path}: {misshapen}; give whole weights, or set strict: False")
     fitting = {name: value for name, value in tensors.items() if name in wanted and value.shape == wanted[name].shape}
     model.load_state_dict(fitting, strict=False)
@@ -195,7 +195,7 @@ def save_checkpoint(
         "progress": msgspec.to_builtins(progress),
         "position": msgspec.to_builtins(position),
     }
-    with written_whole(folder / LAST_NAME) as file:
+    with write_whole(folder / LAST_NAME) as file:
         torch.save(content, file)
 
 

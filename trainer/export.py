@@ -19,10 +19,10 @@ import yaml
 
 from ocr.errors import UsageError, run_command
 from ocr.networks import architectures
-from ocr.networks.easyocr_files import RECOGNIZERS, default_easyocr_dir
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, default_easyocr_dir
 from ocr.networks.network import Network
 from ocr.networks.weight_files import Weights, read_weights
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from trainer.exporting.onnx_file import export_onnx
 from trainer.exporting.reader_proof import LANGUAGES, compare_with_reader
 from trainer.exporting.weights_info import describe
@@ -72,7 +72,7 @@ def with_alphabet(checkpoint: Path) -> Weights:
 
 def check_name(name: str, easyocr_dir: Path) -> None:
     """EasyOCR imports `NAME.py` by its bare name, so a module of that name anywhere on the path would win."""
-    if not name.isidentifier() or name in {"standard", *RECOGNIZERS}:
+    if not name.isidentifier() or name in {"standard", *EASYOCR_RECOGNIZERS}:
         raise UsageError(f"--name: {name!r} must be a Python name and none of EasyOCR's own models")
     found = importlib.util.find_spec(name)
     # A folder of that name is found too, without an origin; it does not win over a file.
@@ -87,9 +87,9 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
         folder / "user_network" / f"{name}.py",
         folder / "user_network" / f"{name}.yaml",
     )
-    with written_whole(model) as file:  # the Reader drops 7 characters of each name on the CPU, and needs them on a GPU
+    with write_whole(model) as file:  # the Reader drops 7 characters of each name on the CPU, and needs them on a GPU
         torch.save({f"module.{key}": tensor for key, tensor in weights.tensors.items()}, file)
-    with written_whole(network) as file:
+    with write_whole(network) as file:
         file.write(network_file(weights.network).encode())
     values = {
         "network_params": network_params(weights.network),
@@ -97,7 +97,7 @@ def write_files(weights: Weights, name: str, folder: Path) -> list[Path]:
         "lang_list": LANGUAGES,
         "character_list": weights.character,
     }
-    with written_whole(settings) as file:  # a YAML writer quotes the space that begins korean_g2's alphabet
+    with write_whole(settings) as file:  # a YAML writer quotes the space that begins korean_g2's alphabet
         file.write(yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode())
     return [model, network, settings]
 

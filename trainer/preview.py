@@ -22,7 +22,7 @@ from ocr.contact_sheet import font
 from ocr.errors import DataError, UsageError, run_command
 from ocr.page import decode_image
 from ocr.patch import fit, pad_batch, reader_width, stretch
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from ocr.remote.connections import is_url
 from ocr.shards.manifest import find_shards
 from ocr.shards.shard_index import read_index, read_key, scan_tar
@@ -59,7 +59,7 @@ def main() -> None:
         raise UsageError(f"{urls[0]}: a preview reads shards on this machine; name some with --shards")
     shards = [shard for name in named for shard in find_shards(name)]
     sheet = contact_sheet(draw_samples(shards, arguments.samples, config), config)
-    with written_whole(arguments.out) as file:
+    with write_whole(arguments.out) as file:
         sheet.save(file, "png")
     print(f"{arguments.out}: {sheet.width} x {sheet.height} pixels; {state_line(config)}")
 

@@ -21,7 +21,7 @@ from evaluator.detection import easyocr_boxes as detector
 from evaluator.detection import text_ink as pieces
 from evaluator.detection.easyocr_boxes import Detection
 from ocr.networks.easyocr_files import DETECTOR, detection_models
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 MAX_BYTES = 500_000_000
 """About 50,000 pages; the files written first go first."""
@@ -58,7 +58,7 @@ class DetectionCache(msgspec.Struct, frozen=True):
 
     def write(self, page_digest: str, detection: Detection) -> None:
         stored = StoredDetection(detection.boxes_N4.tolist(), detection.quads_M42.tolist())
-        with written_whole(self.path_of(page_digest)) as file:
+        with write_whole(self.path_of(page_digest)) as file:
             file.write(msgspec.json.encode(stored))
 
 

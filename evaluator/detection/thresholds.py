@@ -10,7 +10,7 @@ import yaml
 
 from evaluator.detection.tall_words import TallWords
 from ocr.errors import DataError
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
 Length = Annotated[float, msgspec.Meta(ge=0, le=10)]
@@ -61,5 +61,5 @@ def load_thresholds(path: Path) -> Thresholds:
 
 
 def save_thresholds(thresholds: Thresholds, path: Path) -> None:
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         file.write(yaml.safe_dump(msgspec.to_builtins(thresholds), sort_keys=False).encode())

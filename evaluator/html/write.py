@@ -40,7 +40,7 @@ from evaluator.metrics.end_to_end import PageReading
 from evaluator.report.report_files import Report
 from ocr.errors import UsageError
 from ocr.page import Box, Page
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from ocr.plumbing.progress import progress
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ def write_html(
     with replaced_folder(out) as folder:
         write_data(folder, report, labels, readings, worst, given_boxes)
         write_pages(folder, report, labels, readings, images, patches_by_page(worst.values()))
-    with written_whole(out / "index.html") as file:
+    with write_whole(out / "index.html") as file:
         file.write(index.encode())
     return out / "index.html"
 

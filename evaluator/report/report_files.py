@@ -19,7 +19,7 @@ from evaluator.metrics.mean_precision import DetectionExtra
 from evaluator.metrics.significance import Difference, Interval
 from ocr.errors import UsageError
 from ocr.page import Page
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 
 class SystemReport(Scores, frozen=True, kw_only=True):
@@ -158,14 +158,14 @@ def write_report(
     )
     write_csv(folder / "words.csv", WordRow.__struct_fields__, words)
     write_csv(folder / "pages.csv", PageRow.__struct_fields__, page_rows(labels, sums, report.pages.failed))
-    with written_whole(folder / "report.md") as file:
+    with write_whole(folder / "report.md") as file:
         file.write(summary.encode())
-    with written_whole(folder / "report.json") as file:
+    with write_whole(folder / "report.json") as file:
         file.write(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[msgspec.Struct]) -> None:
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         text = io.TextIOWrapper(
             file, encoding="utf-8-sig", newline=""
         )  # Without the BOM Excel takes Korean for Latin-1.

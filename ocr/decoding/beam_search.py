@@ -99,7 +99,7 @@ def search_ctc(logits_BTC: torch.Tensor, beam: BeamSearch) -> list[Candidates]:
         candidates.append([(classes[written].tolist(), score)])
     if searched_B.any():
         rows = np.flatnonzero(searched_B)
-        found = search(log_probs_BTC[rows], classes_BT[rows], best_BT[rows], beam)
+        found = search_rows(log_probs_BTC[rows], classes_BT[rows], best_BT[rows], beam)
         for row, of_row in zip(rows, found, strict=True):
             candidates[row] = of_row
     return candidates
@@ -112,7 +112,7 @@ def likeliest(logits_BTC: torch.Tensor) -> np.ndarray:
     return logits_BTC.argmax(dim=2).cpu().numpy()
 
 
-def search(
+def search_rows(
     log_probs_BTC: torch.Tensor, classes_BT: np.ndarray, best_BT: np.ndarray, beam: BeamSearch
 ) -> list[Candidates]:
     """`search_ctc` of rows whose likeliest classes and their log probabilities are known."""
@@ -128,7 +128,7 @@ def search(
             part[:number] = new
     ends, _ = beam.bonus(beams.state, np.full_like(beams.state, BLANK))
     scores = np.logaddexp(beams.blank, beams.no_blank) + beams.bonus + ends
-    found = texts_of(sources, grown_by, scores, beam.width if beam.lexicon else 1)
+    found = traced_texts(sources, grown_by, scores, beam.width if beam.lexicon else 1)
     return [found[place] for place in np.argsort(longest_first)]
 
 
@@ -257,7 +257,7 @@ def without_the_dead(beams: Beams, scores: np.ndarray) -> Beams:
     return beams._replace(text=np.where(dead, numbers, beams.text), parent=np.where(dead, NOBODY, beams.parent))
 
 
-def texts_of(sources: np.ndarray, grown_by: np.ndarray, scores: np.ndarray, number: int) -> list[Candidates]:
+def traced_texts(sources: np.ndarray, grown_by: np.ndarray, scores: np.ndarray, number: int) -> list[Candidates]:
     """Follow the `number` best beams back from the last step: (steps, B, K) twice and scores (B, K) -> texts."""
     order = np.argsort(-scores, axis=1, kind="stable")[:, :number]
     rows = np.arange(len(scores))[:, None]

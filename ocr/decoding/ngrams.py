@@ -21,7 +21,7 @@ import numpy as np
 
 from ocr.charset import BLANK, Charset
 from ocr.errors import DataError, UsageError
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 ORDER = 5  # characters that a probability looks at, its own included
 MIN_COUNT = 2  # n-grams of three and more characters that occur once are mostly names and noise, and most of the file
@@ -82,7 +82,7 @@ def make_language_model(texts: Iterable[str], charset: Charset, order: int = ORD
 
     Raises DataError where no text holds a character of the charset.
     """
-    symbols = joined(texts, charset)
+    symbols = blank_separated(texts, charset)
     num_classes = charset.num_classes
     ones = np.bincount(symbols[1:], minlength=num_classes)
     num_seen = np.count_nonzero(ones)
@@ -95,7 +95,7 @@ def make_language_model(texts: Iterable[str], charset: Charset, order: int = ORD
         contexts = np.concatenate([[-1], states[:-1]])
         if n > 2:
             contexts[1:][symbols[:-1] == BLANK] = -1  # a context may begin with a text's beginning, not run over it
-        grams, places, counts, where = counted(
+        grams, places, counts, where = count_ngrams(
             contexts * num_classes + symbols, contexts >= 0, 1 if n < 3 else MIN_COUNT
         )
         if not len(grams):
@@ -129,7 +129,7 @@ def make_language_model(texts: Iterable[str], charset: Charset, order: int = ORD
     return msgspec.structs.replace(model, mean_log_prob=mean_log_prob(model, symbols))
 
 
-def joined(texts: Iterable[str], charset: Charset) -> np.ndarray:
+def blank_separated(texts: Iterable[str], charset: Charset) -> np.ndarray:
     """The classes of all texts in a row, a blank before and after each."""
     classes = [BLANK]
     for text in texts:
@@ -145,7 +145,7 @@ def joined(texts: Iterable[str], charset: Charset) -> np.ndarray:
     return np.asarray(symbols)
 
 
-def counted(keys: np.ndarray, valid: np.ndarray, min_count: int) -> tuple[np.ndarray, ...]:
+def count_ngrams(keys: np.ndarray, valid: np.ndarray, min_count: int) -> tuple[np.ndarray, ...]:
     """(keys that occur often enough, in order; a place of each; how often; by position which of them, or -1)."""
     positions = np.flatnonzero(valid)
     unique, first, inverse, counts = np.unique(
@@ -166,7 +166,7 @@ def mean_log_prob(model: LanguageModel, symbols: np.ndarray) -> float:
 
 
 def save_language_model(model: LanguageModel, path: Path) -> None:
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         np.savez_compressed(file, **msgspec.structs.asdict(model))
 
 

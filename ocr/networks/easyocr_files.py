@@ -12,9 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ocr.charset import Charset, fault_of, ks_x_1001
+from ocr.charset import Charset, alphabet_fault, ks_x_1001
 from ocr.errors import DataError, UsageError
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 
 def easyocr_tables() -> tuple[dict[str, Any], dict[str, Any]]:
@@ -27,7 +27,7 @@ def easyocr_tables() -> tuple[dict[str, Any], dict[str, Any]]:
 
 detection_models, recognition_models = easyocr_tables()
 DETECTOR = "craft"
-RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen1"] | recognition_models["gen2"]
+EASYOCR_RECOGNIZERS: dict[str, dict[str, Any]] = recognition_models["gen1"] | recognition_models["gen2"]
 """EasyOCR's recognizers of both generations by name; each has `filename`, `url`, `md5sum` and `characters`."""
 
 
@@ -49,21 +49,21 @@ def charset_of(character: str, of_data: str = "") -> Charset:
     alphabet that cannot work.
     """
     base, additions = split_additions(character)
-    if base not in RECOGNIZERS and LIKE_A_NAME.match(base):
-        near = difflib.get_close_matches(base, RECOGNIZERS, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECOGNIZERS)}"
+    if base not in EASYOCR_RECOGNIZERS and LIKE_A_NAME.match(base):
+        near = difflib.get_close_matches(base, EASYOCR_RECOGNIZERS, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(EASYOCR_RECOGNIZERS)}"
         raise UsageError(f"character: {character!r} is no model of EasyOCR, alone or with +ksx1001 or +data; {meant}")
-    if base in RECOGNIZERS:
+    if base in EASYOCR_RECOGNIZERS:
         check_alphabet(base)
-    characters = str(RECOGNIZERS[base]["characters"]) if base in RECOGNIZERS else base
+    characters = str(EASYOCR_RECOGNIZERS[base]["characters"]) if base in EASYOCR_RECOGNIZERS else base
     for addition in additions:
-        characters = extended(characters, of_data if addition == "data" else ks_x_1001())
+        characters = with_characters(characters, of_data if addition == "data" else ks_x_1001())
     return Charset(characters)
 
 
 def check_alphabet(name: str) -> None:
     """Raise UsageError for the few EasyOCR models (Arabic, Bengali, Devanagari) whose alphabets break our rules."""
-    if fault := fault_of(str(RECOGNIZERS[name]["characters"])):
+    if fault := alphabet_fault(str(EASYOCR_RECOGNIZERS[name]["characters"])):
         raise UsageError(f"{name}: its alphabet is not read here: {fault}; name another model")
 
 
@@ -77,7 +77,7 @@ def split_additions(character: str) -> tuple[str, list[str]]:
     return found[1], found[2].split("+")[1:]
 
 
-def extended(characters: str, more: str) -> str:
+def with_characters(characters: str, more: str) -> str:
     known = frozenset(characters)
     return characters + "".join(character for character in more if character not in known)
 
@@ -87,8 +87,8 @@ def describe_alphabet(characters: str) -> str:
 
     One that does not begin with a named alphabet is `10 characters`.
     """
-    named = {name: str(model["characters"]) for name, model in RECOGNIZERS.items()}
-    named |= {f"{name}+ksx1001": extended(known, ks_x_1001()) for name, known in named.items()}
+    named = {name: str(model["characters"]) for name, model in EASYOCR_RECOGNIZERS.items()}
+    named |= {f"{name}+ksx1001": with_characters(known, ks_x_1001()) for name, known in named.items()}
     begins = [name for name, known in named.items() if characters.startswith(known)]
     number = f"{len(characters):,} characters"
     if not begins:
@@ -104,11 +104,11 @@ def find_recognizer(path_or_name: str, easyocr_dir: Path) -> Path:
     Raises UsageError for what is neither.
     """
     path = Path(path_or_name).expanduser()
-    if not path.exists() and path_or_name in RECOGNIZERS:
+    if not path.exists() and path_or_name in EASYOCR_RECOGNIZERS:
         check_alphabet(path_or_name)
         return find_weights(path_or_name, easyocr_dir)
     if not path.is_file():
-        near = difflib.get_close_matches(path_or_name, RECOGNIZERS, n=1)
+        near = difflib.get_close_matches(path_or_name, EASYOCR_RECOGNIZERS, n=1)
         meant = f"; did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"{path_or_name}: no such weight file and no EasyOCR model of that name{meant}")
     return path
@@ -121,9 +121,11 @@ def find_weights(name: str, easyocr_dir: Path) -> Path:
     downloaded by EasyOCR. Raises UsageError for an unknown name or a file that cannot be had, DataError for one whose
     md5 is not EasyOCR's; both say what to put where.
     """
-    known = RECOGNIZERS | {DETECTOR: detection_models[DETECTOR]}
+    known = EASYOCR_RECOGNIZERS | {DETECTOR: detection_models[DETECTOR]}
     if name not in known:
-        raise UsageError(f"{name}: no such file and no EasyOCR model of that name; there are {', '.join(RECOGNIZERS)}")
+        raise UsageError(
+            f"{name}: no such file and no EasyOCR model of that name; there are {', '.join(EASYOCR_RECOGNIZERS)}"
+        )
     from easyocr.utils import calculate_md5  # only here: see easyocr_tables
 
     model = known[name]
@@ -131,7 +133,7 @@ def find_weights(name: str, easyocr_dir: Path) -> Path:
     if not path.exists():
         offline = offline_file(model["filename"])
         if offline:
-            with offline.open("rb") as source, written_whole(path) as file:
+            with offline.open("rb") as source, write_whole(path) as file:
                 shutil.copyfileobj(source, file)
         else:
             download(model, path)

@@ -15,10 +15,10 @@ import yaml
 from ocr.charset import Charset
 from ocr.errors import DataError, UsageError
 from ocr.networks.architectures import RecognitionNetwork
-from ocr.networks.easyocr_files import RECOGNIZERS
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS
 from ocr.networks.network import Network, build_model
 from ocr.patch import IMG_HEIGHT
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 WEIGHTS_FORMAT = "recognizer-weights/1"
 COMPUTED = ("Transformation.GridGenerator.inv_delta_C", "Transformation.GridGenerator.P_hat")
@@ -40,13 +40,13 @@ class Weights(msgspec.Struct, frozen=True):
 def load_model(weights: Weights) -> RecognitionNetwork:
     """The network of these weights, in evaluation mode. Raises DataError where tensors are missing or misshapen."""
     model = build_model(weights.network, Charset(weights.character).num_classes)
-    if found := differences(weights.tensors, model.state_dict()):
+    if found := tensor_differences(weights.tensors, model.state_dict()):
         raise DataError(f"these weights are no whole {weights.network.stages}: {found}; give another file")
     model.load_state_dict(weights.tensors)
     return model.eval()
 
 
-def differences(found: Tensors, wanted: Tensors) -> str:
+def tensor_differences(found: Tensors, wanted: Tensors) -> str:
     """What is not the same in two sets of tensors, side by side: `a is (97, 256) in the file, (1009, 256) wanted`.
 
     Counters of BatchNorm may be missing, as torch allows it.
@@ -62,7 +62,7 @@ def differences(found: Tensors, wanted: Tensors) -> str:
 
 def save_weights(weights: Weights, path: Path, figure: float = -1.0) -> None:
     """`figure` says how well they read, to whoever would replace them."""
-    with written_whole(path) as file:
+    with write_whole(path) as file:
         torch.save(weights_to_dict(weights) | {"figure": figure}, file)
 
 
@@ -210,7 +210,7 @@ def settings_beside(path: Path) -> tuple[str, int, str]:
 
     ("", 64, "") where neither knows. Raises DataError for a YAML that EasyOCR could not read either.
     """
-    for name, model in RECOGNIZERS.items():
+    for name, model in EASYOCR_RECOGNIZERS.items():
         if path.name == model["filename"]:
             return str(model["characters"]), IMG_HEIGHT, f"EasyOCR's {name}"
     beside = path.parent.parent / "user_network" / f"{path.stem}.yaml"

@@ -10,12 +10,12 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO
 from uuid import uuid4
 
-from ocr.remote.locations import Place, Url
-from ocr.remote.remote_files import write
+from ocr.remote.locations import PathOrUrl, Url
+from ocr.remote.remote_files import upload
 
 
 @contextmanager
-def written_whole(path: Place) -> Iterator[IO[bytes]]:
+def write_whole(path: PathOrUrl) -> Iterator[IO[bytes]]:
     """Open a file for writing that appears under `path` only when the block ends without an error.
 
     The bytes and the rename are on disk when the block has ended (fsync of the file and of its folder); an error
@@ -28,7 +28,7 @@ def written_whole(path: Place) -> Iterator[IO[bytes]]:
         with TemporaryFile() if by_number.is_dir() else NamedTemporaryFile() as local:
             yield local
             local.flush()
-            write(path.text, by_number / str(local.fileno()) if by_number.is_dir() else Path(local.name))
+            upload(path.text, by_number / str(local.fileno()) if by_number.is_dir() else Path(local.name))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.tmp-{uuid4().hex[:12]}")

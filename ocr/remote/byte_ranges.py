@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-RUN_BYTES = 4 << 20  # of merged ranges at most
+MERGED_BYTES = 4 << 20  # of merged ranges at most
 
 
-class Range(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes `begin` to `end` of file number `file`."""
 
     file: int
@@ -18,7 +18,7 @@ class Range(NamedTuple):
     end: int
 
 
-class Run(NamedTuple):
+class MergedRange(NamedTuple):
     """Bytes to fetch at once, and the numbers of the ranges that lie in them."""
 
     file: int
@@ -27,7 +27,7 @@ class Run(NamedTuple):
     members: list[int]
 
 
-def merged(ranges: Sequence[Range], spare_bytes: int, run_bytes: int = RUN_BYTES) -> list[Run]:
+def merge_ranges(ranges: Sequence[ByteRange], spare_bytes: int, run_bytes: int = MERGED_BYTES) -> list[MergedRange]:
     """The runs that hold all ranges, in the order of each run's first range.
 
     The smallest gaps are closed first, as long as they come to `spare_bytes` at most: so runs hold no more than that
@@ -35,18 +35,18 @@ def merged(ranges: Sequence[Range], spare_bytes: int, run_bytes: int = RUN_BYTES
     """
     order = sorted(range(len(ranges)), key=ranges.__getitem__)
     closed = closed_gaps([ranges[number] for number in order], spare_bytes)
-    runs: list[Run] = []
+    runs: list[MergedRange] = []
     for number, is_closed in zip(order, [False, *closed], strict=False):
         wanted = ranges[number]
         if is_closed and max(runs[-1].end, wanted.end) - runs[-1].begin <= run_bytes:
             runs[-1].members.append(number)
             runs[-1] = runs[-1]._replace(end=max(runs[-1].end, wanted.end))
         else:
-            runs.append(Run(*wanted, [number]))
+            runs.append(MergedRange(*wanted, [number]))
     return sorted(runs, key=lambda run: min(run.members))
 
 
-def closed_gaps(ordered: Sequence[Range], spare_bytes: int) -> list[bool]:
+def closed_gaps(ordered: Sequence[ByteRange], spare_bytes: int) -> list[bool]:
     """Whether each range, from the second on, is fetched with the one before it."""
     if len(ordered) < 2:
         return []

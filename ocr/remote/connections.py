@@ -26,7 +26,7 @@ CONNECTIONS = 32  # of a process to S3
 
 EXTRA_OF = {"s3": "s3", "gs": "gcs", "http": "http", "https": "http"}
 """The protocols that are read, each with the extra of setup.cfg that brings its package."""
-LISTED = ("s3", "gs")  # an object store lists what it holds; a web server at best has a page of links
+BUCKET_PROTOCOLS = ("s3", "gs")  # an object store lists what it holds; a web server at best has a page of links
 BUSY = (408, 425, 429)  # of the 4xx, those that pass
 
 Value = TypeVar("Value")
@@ -61,7 +61,7 @@ class Meter:
             self.traffic += Traffic(num_requests, num_bytes, num_retries)
 
 
-METER = Meter()
+TRAFFIC_METER = Meter()
 
 
 def is_url(text: str) -> bool:
@@ -72,7 +72,7 @@ def protocol_of(url: str) -> str:
     """Raises UsageError for one that is not read here."""
     protocol = url.partition("://")[0].lower()
     if protocol not in EXTRA_OF:
-        raise UsageError(f"{shown(url)}: {protocol}:// is not read here; s3://, gs:// and https:// are")
+        raise UsageError(f"{url_without_query(url)}: {protocol}:// is not read here; s3://, gs:// and https:// are")
     return protocol
 
 
@@ -80,18 +80,18 @@ def is_web(url: str) -> bool:
     return EXTRA_OF[protocol_of(url)] == "http"
 
 
-def shown(url: str) -> str:
+def url_without_query(url: str) -> str:
     """A URL as messages say it: readable, and without the query that may hold a signature."""
     return unquote(url.partition("?")[0]) if url.lower().startswith("http") else url
 
 
-def tried(url: str, call: Callable[[], Value]) -> Value:
+def retry(url: str, call: Callable[[], Value]) -> Value:
     """What a call gives, tried again with growing waits while the other side is cut off, busy or slow.
 
     Raises FileNotFoundError and FileExistsError as they come; UsageError at once where trying again would not help,
     RemoteError when it did not.
     """
-    faults = faults_of(protocol_of(url))
+    faults = errors_of(protocol_of(url))
     for attempt in range(TRIES):
         try:
             return call()
@@ -99,12 +99,14 @@ def tried(url: str, call: Callable[[], Value]) -> Value:
             error = cause_of(told, faults)
             if isinstance(error, FileNotFoundError | FileExistsError):
                 raise
-            if reason := lasting(error):
-                raise UsageError(f"{shown(url)}: {reason}") from error
+            if reason := permanent_cause(error):
+                raise UsageError(f"{url_without_query(url)}: {reason}") from error
             if attempt == TRIES - 1:
-                what = f"{TRIES} tries failed, the last: {on_one_line(error)}"
-                raise RemoteError(f"{shown(url)}: {what}; run the same command again, and it goes on") from error
-        METER.add(num_retries=1)
+                what = f"{TRIES} tries failed, the last: {error_text(error)}"
+                raise RemoteError(
+                    f"{url_without_query(url)}: {what}; run the same command again, and it goes on"
+                ) from error
+        TRAFFIC_METER.add(num_retries=1)
         sleep(FIRST_WAIT_SECONDS * 2**attempt * uniform(0.5, 1))
     raise AssertionError("unreachable")
 
@@ -116,30 +118,30 @@ def cause_of(error: Exception, faults: tuple[type[Exception], ...]) -> Exception
     return cause if is_other and getattr(cause, "status", None) != 404 else error  # type: ignore[return-value]
 
 
-def lasting(error: Exception) -> str | None:
+def permanent_cause(error: Exception) -> str | None:
     """Why trying again would not help, if so."""
     status = error.status if hasattr(error, "status") else getattr(error, "code", None)  # aiohttp's, gcsfs'
     if isinstance(error, PermissionError) or status in (401, 403):
-        return f"access denied ({on_one_line(error)}); look at the credentials and at what they may read or write"
+        return f"access denied ({error_text(error)}); look at the credentials and at what they may read or write"
     if "Credential" in type(error).__name__ or "Auth" in type(error).__name__:
         way_out = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or FSSPEC_S3_ANON=1 for a public bucket"
-        return f"{on_one_line(error)}; {way_out if 'boto' in type(error).__module__ else 'log in to Google Cloud'}"
+        return f"{error_text(error)}; {way_out if 'boto' in type(error).__module__ else 'log in to Google Cloud'}"
     if isinstance(error, ValueError) and "range requests" in str(error):
         return (
             "the server ignores Range and would send the whole file; use one that gives parts of files, as nginx does"
         )
     if isinstance(error, ValueError) or (isinstance(status, int) and 400 <= status < 500 and status not in BUSY):
-        return on_one_line(error)
+        return error_text(error)
     return None
 
 
-def on_one_line(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What an error says, without the queries of URLs, which may hold signatures."""
     return re.sub(r"(://[^\s'\"?]*)\?[^\s'\"]*", r"\1", " ".join(str(error).split()))[:300] or type(error).__name__
 
 
 @lru_cache
-def faults_of(protocol: str) -> tuple[type[Exception], ...]:
+def errors_of(protocol: str) -> tuple[type[Exception], ...]:
     """What calls of a protocol raise where the other side, or the way to it, is at fault."""
     check_installed(protocol)
     import aiohttp
@@ -168,12 +170,12 @@ def check_installed(protocol: str) -> None:
 
 
 def filesystem(url: str) -> Any:
-    return opened(os.getpid(), protocol_of(url))
+    return client_of(os.getpid(), protocol_of(url))
 
 
 @lru_cache
-def opened(pid: int, protocol: str) -> Any:
-    """A process's own client. It keeps no listings, and leaves it to `tried` to try again."""
+def client_of(pid: int, protocol: str) -> Any:
+    """A process's own client. It keeps no listings, and leaves it to `retry` to try again."""
     check_installed(protocol)
     import fsspec
 

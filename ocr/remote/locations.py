@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ocr.remote.connections import is_url, protocol_of, shown
+from ocr.remote.connections import is_url, protocol_of, url_without_query
 from ocr.remote.remote_files import PART_BYTES, Status, files_below, read_range, read_whole, remove, status_of
 
 FIRST_BYTES, GROWTH = 64 << 10, 4  # of a part after a jump, and of each that follows it, up to PART_BYTES
@@ -23,7 +23,7 @@ class Url(msgspec.Struct, frozen=True, order=True, gc=False):
     text: str
 
     def __str__(self) -> str:
-        return shown(self.text)
+        return url_without_query(self.text)
 
     def __truediv__(self, below: str) -> Url:
         head, query = self.split()
@@ -90,11 +90,11 @@ class Url(msgspec.Struct, frozen=True, order=True, gc=False):
         return io.BufferedReader(RemoteFile(self.text, status_of(self.text).st_size))
 
 
-Place = Path | Url
-AnyPlace = TypeVar("AnyPlace", Path, Url, Place)
+PathOrUrl = Path | Url
+AnyPath = TypeVar("AnyPath", Path, Url, PathOrUrl)
 
 
-def place_of(text: str) -> Place:
+def path_or_url(text: str) -> PathOrUrl:
     """Raises UsageError for a URL of a protocol that is not read."""
     if not is_url(text):
         return Path(text)

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 
 from ocr.errors import UsageError
-from ocr.remote.connections import CONNECTIONS, METER, filesystem, is_web, protocol_of, shown, tried
+from ocr.remote.connections import CONNECTIONS, TRAFFIC_METER, filesystem, is_web, protocol_of, retry, url_without_query
 
 PART_BYTES = 8 << 20  # of one request at most; what breaks off is asked for again from its part on
 MAX_DEPTH = 8  # of folders below an index page
@@ -33,7 +33,7 @@ class Status(msgspec.Struct, frozen=True):
     version: str
 
 
-def encoded(url: str) -> str:
+def percent_encoded(url: str) -> str:
     """A web URL fit to be sent; what is encoded already stays as it is."""
     scheme, host, path, query, _ = urlsplit(url)
     return urlunsplit((scheme, host, quote(path, safe="/%~:@!$&'()*+,;="), quote(query, safe="/%~:@!$&'()*+,;=?"), ""))
@@ -41,7 +41,7 @@ def encoded(url: str) -> str:
 
 def status_of(url: str) -> Status:
     """Raises FileNotFoundError."""
-    info = tried(url, lambda: filesystem(url).info(location(url)))
+    info = retry(url, lambda: filesystem(url).info(fsspec_name(url)))
     if info.get("type") == "directory":
         raise FileNotFoundError(url)
     return status_from(url, info)
@@ -49,7 +49,9 @@ def status_of(url: str) -> Status:
 
 def status_from(url: str, info: Mapping[str, Any]) -> Status:
     if (size := info.get("size")) is None:
-        raise UsageError(f"{shown(url)}: the server does not say how large it is, so it cannot be read in parts")
+        raise UsageError(
+            f"{url_without_query(url)}: the server does not say how large it is, so it cannot be read in parts"
+        )
     marks = (info.get(name) for name in ("ETag", "etag", "generation", "Last-Modified", "LastModified"))
     return Status(int(size), f"{size} {next((mark for mark in marks if mark), '')}")
 
@@ -59,8 +61,8 @@ def read_range(url: str, begin: int, num_bytes: int) -> bytes:
     parts = []
     for start in range(begin, begin + num_bytes, PART_BYTES):
         stop = min(begin + num_bytes, start + PART_BYTES)
-        parts.append(tried(url, partial(read_part, url, start, stop)))
-        METER.add(num_requests=1, num_bytes=stop - start)
+        parts.append(retry(url, partial(read_part, url, start, stop)))
+        TRAFFIC_METER.add(num_requests=1, num_bytes=stop - start)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -69,11 +71,11 @@ def read_part(url: str, start: int, stop: int) -> bytes:
     files = filesystem(url)
     if is_web(url):
         # Unlike cat_file, a file looks whether the server has sent the range or all of 80 GB.
-        with files.open(location(url), size=stop, cache_type="none") as file:
+        with files.open(fsspec_name(url), size=stop, cache_type="none") as file:
             file.seek(start)
             content: bytes = file.read(stop - start)
     else:
-        content = files.cat_file(location(url), start=start, end=stop)
+        content = files.cat_file(fsspec_name(url), start=start, end=stop)
     if len(content) != stop - start:
         raise OSError(f"{len(content):,} bytes came of {stop - start:,} from byte {start:,} on")
     return content
@@ -81,23 +83,23 @@ def read_part(url: str, start: int, stop: int) -> bytes:
 
 def read_whole(url: str) -> bytes:
     """All of a small file. Raises FileNotFoundError."""
-    content: bytes = tried(url, lambda: filesystem(url).cat_file(location(url)))
-    METER.add(num_requests=1, num_bytes=len(content))
+    content: bytes = retry(url, lambda: filesystem(url).cat_file(fsspec_name(url)))
+    TRAFFIC_METER.add(num_requests=1, num_bytes=len(content))
     return content
 
 
-def write(url: str, local: Path) -> None:
+def upload(url: str, local: Path) -> None:
     """Put a file under a URL, whole. Raises UsageError where nothing can be written."""
     check_writable(url)
-    tried(url, lambda: filesystem(url).put_file(str(local), location(url)))
-    METER.add(num_requests=1)
+    retry(url, lambda: filesystem(url).put_file(str(local), fsspec_name(url)))
+    TRAFFIC_METER.add(num_requests=1)
 
 
-def write_new(url: str, content: bytes) -> bool:
+def upload_new(url: str, content: bytes) -> bool:
     """Put content under a URL unless something is there: of two that try, one succeeds."""
     check_writable(url)
     try:
-        tried(url, lambda: filesystem(url).pipe_file(location(url), content, mode="create"))
+        retry(url, lambda: filesystem(url).pipe_file(fsspec_name(url), content, mode="create"))
     except FileExistsError:
         return False
     return True
@@ -105,13 +107,13 @@ def write_new(url: str, content: bytes) -> bool:
 
 def check_writable(url: str) -> None:
     if is_web(url):
-        raise UsageError(f"{shown(url)}: a web server takes no files; write to s3://, gs:// or a folder")
+        raise UsageError(f"{url_without_query(url)}: a web server takes no files; write to s3://, gs:// or a folder")
 
 
 def remove(url: str) -> None:
     """Remove a file, if it is there."""
     try:
-        tried(url, lambda: filesystem(url).rm_file(location(url)))
+        retry(url, lambda: filesystem(url).rm_file(fsspec_name(url)))
     except FileNotFoundError:
         return
 
@@ -122,9 +124,9 @@ def files_below(url: str) -> dict[str, Status | None]:
     An object store lists them; a web server must have a page of links for each folder (nginx: autoindex on).
     """
     if is_web(url):
-        return dict.fromkeys(sorted(linked(url.rstrip("/") + "/", MAX_DEPTH)))
+        return dict.fromkeys(sorted(links_below(url.rstrip("/") + "/", MAX_DEPTH)))
     protocol = protocol_of(url)
-    found = tried(url, lambda: filesystem(url).find(location(url), detail=True))
+    found = retry(url, lambda: filesystem(url).find(fsspec_name(url), detail=True))
     return {
         f"{protocol}://{name}": status_from(name, info)
         for name, info in sorted(found.items())
@@ -132,25 +134,25 @@ def files_below(url: str) -> dict[str, Status | None]:
     }
 
 
-def linked(url: str, depth: int) -> Iterator[str]:
+def links_below(url: str, depth: int) -> Iterator[str]:
     """What the index page of a folder links to, below it."""
-    links = tried(url, lambda: filesystem(url).ls(location(url), detail=False))
+    links = retry(url, lambda: filesystem(url).ls(fsspec_name(url), detail=False))
     for link in sorted({html.unescape(link) for link in links}):
-        below = link[len(location(url)) :] if link.startswith(location(url)) else ""
+        below = link[len(fsspec_name(url)) :] if link.startswith(fsspec_name(url)) else ""
         if not below or "?" in below or ".." in below:
             continue  # another place, or the same one sorted otherwise
         if not link.endswith("/"):
             yield link
         elif depth:
-            yield from linked(link, depth - 1)
+            yield from links_below(link, depth - 1)
 
 
-def location(url: str) -> str:
+def fsspec_name(url: str) -> str:
     """What fsspec calls a file."""
-    return encoded(url) if is_web(url) else url
+    return percent_encoded(url) if is_web(url) else url
 
 
-def at_once(function: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:
+def map_requests(function: Callable[[Item], Value], items: Iterable[Item]) -> list[Value]:
     """A function of each item, many at a time: for calls that wait for servers."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(pool.map(function, items))

@@ -58,12 +58,12 @@ class Cache:
 
     def part(self, shard: RemoteShard, block: int, begin: int, end: int) -> bytes:
         path, start = self.path(shard, block), block * BLOCK_BYTES
-        if (found := stored(path, begin, end)) is not None:
+        if (found := read_block(path, begin, end)) is not None:
             return found
         if not self.can_write:  # a block that nobody keeps is too much for a sample
             return read_range(shard.url.text, start + begin, end - begin)
         with self.fetching(path):
-            if (found := stored(path, begin, end)) is not None:  # fetched by another process meanwhile
+            if (found := read_block(path, begin, end)) is not None:  # fetched by another process meanwhile
                 return found
             content = read_range(shard.url.text, start, min(BLOCK_BYTES, shard.num_bytes - start))
             self.store(path, content)
@@ -122,7 +122,7 @@ class Cache:
             total -= num_bytes
 
 
-def stored(path: Path, begin: int, end: int) -> bytes | None:
+def read_block(path: Path, begin: int, end: int) -> bytes | None:
     """Bytes of a block, marked as used now; None where it is not there, cut off, or cannot be read."""
     try:
         with path.open("rb", buffering=0) as file:

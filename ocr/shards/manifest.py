@@ -18,12 +18,12 @@ import numpy as np
 from braceexpand import braceexpand
 
 from ocr.errors import DataError, UsageError
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from ocr.remote.connections import is_url
-from ocr.remote.locations import Place, Url
-from ocr.remote.remote_files import at_once
-from ocr.shards.shard_index import Index, IndexRows, file_sha256, read_index, write_index
-from ocr.shards.tar_writer import PackedSample, Sample, pack, tar_pieces
+from ocr.remote.locations import PathOrUrl, Url
+from ocr.remote.remote_files import map_requests
+from ocr.shards.shard_index import Index, IndexBuilder, file_sha256, read_index, write_index
+from ocr.shards.tar_writer import PackedSample, Sample, pack_sample, tar_chunks
 
 MANIFEST_NAME = "manifest.json"
 
@@ -83,16 +83,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
 
 
-def write_shard(path: Place, samples: Iterable[Sample]) -> ShardRecord:
+def write_shard(path: PathOrUrl, samples: Iterable[Sample]) -> ShardRecord:
     """Write samples as one tar and its index beside it; each appears under its name when it is whole."""
-    return write_packed(path, map(pack, samples))
+    return write_packed(path, map(pack_sample, samples))
 
 
-def write_packed(path: Place, samples: Iterable[PackedSample]) -> ShardRecord:
+def write_packed(path: PathOrUrl, samples: Iterable[PackedSample]) -> ShardRecord:
     """`write_shard` of samples that are packed already."""
-    rows, sha256, num_bytes = IndexRows(), hashlib.sha256(), 0
-    with written_whole(path) as file:
-        for piece in tar_pieces(samples, rows):
+    rows, sha256, num_bytes = IndexBuilder(), hashlib.sha256(), 0
+    with write_whole(path) as file:
+        for piece in tar_chunks(samples, rows):
             file.write(piece)
             sha256.update(piece)
             num_bytes += len(piece)
@@ -113,12 +113,12 @@ def record_of(name: str, index: Index, index_sha256: str) -> ShardRecord:
     )
 
 
-def write_manifest(folder: Place, manifest: Manifest) -> None:
-    with written_whole(folder / MANIFEST_NAME) as file:
+def write_manifest(folder: PathOrUrl, manifest: Manifest) -> None:
+    with write_whole(folder / MANIFEST_NAME) as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1))
 
 
-def read_manifest(folder: Place) -> Manifest | None:
+def read_manifest(folder: PathOrUrl) -> Manifest | None:
     """The manifest of a folder of shards; None where there is none (tars that others made)."""
     path = folder / MANIFEST_NAME
     try:
@@ -150,7 +150,7 @@ def find_shards(spec: str) -> list[Path]:
     return paths
 
 
-def shards_at(spec: str) -> Sequence[Place]:
+def shards_at(spec: str) -> Sequence[PathOrUrl]:
     """`find_shards`, or `shards_behind` where `spec` is a URL."""
     return shards_behind(spec) if is_url(spec) else find_shards(spec)
 
@@ -183,7 +183,7 @@ def brace_patterns(spec: str) -> list[str]:
         raise UsageError(f"{spec}: no shard there: {error}; mend the pattern") from error
 
 
-def check_shards(folder: Place, manifest: Manifest, names: set[str], whole_folder: bool) -> None:
+def check_shards(folder: PathOrUrl, manifest: Manifest, names: set[str], whole_folder: bool) -> None:
     """Hold the named tars of a folder against its manifest, by name and size."""
     known = {shard.name: shard for shard in manifest.shards}
     if strange := sorted(names - known.keys()):
@@ -198,7 +198,7 @@ def check_shards(folder: Place, manifest: Manifest, names: set[str], whole_folde
             )
 
 
-def sizes_of(folder: Place, names: Sequence[str]) -> Iterator[tuple[str, int]]:
+def sizes_of(folder: PathOrUrl, names: Sequence[str]) -> Iterator[tuple[str, int]]:
     """The size of each of these tars. Raises DataError for one that is not there."""
 
     def size_of(name: str) -> int:
@@ -209,10 +209,10 @@ def sizes_of(folder: Place, names: Sequence[str]) -> Iterator[tuple[str, int]]:
                 f"{folder / name}: named in {MANIFEST_NAME} but not there; build the shards again"
             ) from error
 
-    yield from zip(names, at_once(size_of, names) if isinstance(folder, Url) else map(size_of, names), strict=True)
+    yield from zip(names, map_requests(size_of, names) if isinstance(folder, Url) else map(size_of, names), strict=True)
 
 
-def verify_shard(path: Place) -> None:
+def verify_shard(path: PathOrUrl) -> None:
     """Read a shard, whole, and hold it against the manifest or, for a tar of others, the index beside it.
 
     A tar that has neither is left to whoever reads it. Raises DataError for bytes that are not those written.

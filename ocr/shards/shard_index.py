@@ -33,16 +33,16 @@ import numpy as np
 
 from ocr.errors import DataError
 from ocr.page import image_size
-from ocr.plumbing.files import written_whole
-from ocr.remote.locations import AnyPlace, Place, Url
+from ocr.plumbing.files import write_whole
+from ocr.remote.locations import AnyPath, PathOrUrl, Url
 
 INDEX_FORMAT = "shard-index/1"
 INDEX_SUFFIX = ".index.npz"
 IMAGE_TYPES = ("jpg", "jpeg", "png")
 TEXT_TYPES = ("txt", "json")
-BLOCK = 512  # what tar pads everything to
+TAR_BLOCK = 512  # what tar pads everything to
 READ_BYTES = 1 << 20  # at a time
-COLUMNS = {
+INDEX_COLUMNS = {
     "sample_offset": np.uint64,
     "sample_bytes": np.uint64,
     "patch_offset": np.uint64,
@@ -82,7 +82,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
         return [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class IndexRow(msgspec.Struct, frozen=True, gc=False):
     """What an index says of a sample; `patch_offset` counts from the sample's first byte."""
 
     sample_bytes: int
@@ -94,7 +94,9 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     text: bytes
 
 
-def row_of(sample_bytes: int, members: dict[str, tuple[int, bytes]], size: tuple[int, int] | None = None) -> Row:
+def index_row(
+    sample_bytes: int, members: dict[str, tuple[int, bytes]], size: tuple[int, int] | None = None
+) -> IndexRow:
     """The row of a sample with these members: {extension: (offset of its data from the sample's first byte, data)}.
 
     `size` is the patch's (width, height), for who knows it already.
@@ -102,7 +104,7 @@ def row_of(sample_bytes: int, members: dict[str, tuple[int, bytes]], size: tuple
     patch_offset, patch = first_of(members, IMAGE_TYPES)
     _, text = first_of(members, TEXT_TYPES)
     width, height = size or image_size(patch) or (0, 0)
-    return Row(sample_bytes, patch_offset, len(patch), zlib.crc32(patch), width, height, text)
+    return IndexRow(sample_bytes, patch_offset, len(patch), zlib.crc32(patch), width, height, text)
 
 
 def first_of(members: dict[str, tuple[int, bytes]], extensions: Sequence[str]) -> tuple[int, bytes]:
@@ -112,33 +114,33 @@ def first_of(members: dict[str, tuple[int, bytes]], extensions: Sequence[str]) -
     return 0, b""
 
 
-class IndexRows:
+class IndexBuilder:
     """The index of a tar that is being written or scanned, a row at a time."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, ...]] = []  # each in the order of COLUMNS
         self.text = bytearray()
 
-    def add(self, sample_offset: int, row: Row) -> None:
+    def add(self, sample_offset: int, row: IndexRow) -> None:
         self.text += row.text
         patch_offset = sample_offset + row.patch_offset if row.patch_bytes else 0
         patch = (patch_offset, row.patch_bytes, row.patch_crc, row.width, row.height)
         self.rows.append((sample_offset, row.sample_bytes, *patch, len(self.text)))
 
     def index(self, tar_bytes: int, tar_sha256: str) -> Index:
-        table = np.array(self.rows, np.uint64).reshape(-1, len(COLUMNS))
-        columns = {name: table[:, row].astype(dtype) for row, (name, dtype) in enumerate(COLUMNS.items())}
+        table = np.array(self.rows, np.uint64).reshape(-1, len(INDEX_COLUMNS))
+        columns = {name: table[:, row].astype(dtype) for row, (name, dtype) in enumerate(INDEX_COLUMNS.items())}
         text = np.frombuffer(bytes(self.text), np.uint8)
         return Index(tar_bytes=tar_bytes, tar_sha256=tar_sha256, text=text, **columns)
 
 
-def index_path(shard: AnyPlace) -> AnyPlace:
+def index_path(shard: AnyPath) -> AnyPath:
     return shard.with_suffix(INDEX_SUFFIX)
 
 
-def write_index(shard: Place, index: Index) -> str:
+def write_index(shard: PathOrUrl, index: Index) -> str:
     """Write the index beside its shard and give the file's SHA-256, as hex: the same index gives the same bytes."""
-    arrays = {name: getattr(index, name) for name in ("text", *COLUMNS)}
+    arrays = {name: getattr(index, name) for name in ("text", *INDEX_COLUMNS)}
     encoded = io.BytesIO()
     np.savez(
         encoded,
@@ -147,12 +149,12 @@ def write_index(shard: Place, index: Index) -> str:
         tar_sha256=np.frombuffer(bytes.fromhex(index.tar_sha256), np.uint8),
         **arrays,
     )
-    with written_whole(index_path(shard)) as file:
+    with write_whole(index_path(shard)) as file:
         file.write(encoded.getbuffer())
     return hashlib.sha256(encoded.getbuffer()).hexdigest()
 
 
-def read_index(shard: Place) -> Index | None:
+def read_index(shard: PathOrUrl) -> Index | None:
     """The index beside a shard; None where there is none. Raises DataError for one that cannot be read."""
     path = index_path(shard)
     try:
@@ -160,7 +162,7 @@ def read_index(shard: Place) -> Index | None:
         with np.load(file, allow_pickle=False) as arrays:
             if (found := str(arrays["format"])) != INDEX_FORMAT:
                 raise ValueError(f"its format is {found!r}, not {INDEX_FORMAT!r}")
-            columns = {name: arrays[name].astype(dtype, copy=False) for name, dtype in COLUMNS.items()}
+            columns = {name: arrays[name].astype(dtype, copy=False) for name, dtype in INDEX_COLUMNS.items()}
             return Index(
                 tar_bytes=int(arrays["tar_bytes"]),
                 tar_sha256=arrays["tar_sha256"].tobytes().hex(),
@@ -184,7 +186,7 @@ class BrokenTar(DataError):
         return f"{self.shard}: byte {self.at:,}: {self.reason}; build or fetch the tar again"
 
 
-def file_sha256(path: Place) -> str:
+def file_sha256(path: PathOrUrl) -> str:
     """The SHA-256 of a file, as hex; other threads run meanwhile."""
     sha256, buffer = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
     with path.open("rb", buffering=0) as file:
@@ -199,15 +201,15 @@ def scan_tar(shard: Path) -> Index:
     Raises BrokenTar where the tar is cut off or damaged (tarfile itself would end there in silence), and DataError for
     a sample that WebDataset would not read.
     """
-    rows, num_bytes = IndexRows(), shard.stat().st_size
+    rows, num_bytes = IndexBuilder(), shard.stat().st_size
     with shard.open("rb") as file:
-        for start, end, members in samples_of(shard, num_bytes):
+        for start, end, members in tar_sample_extents(shard, num_bytes):
             contents = {
                 extension: (offset - start, os.pread(file.fileno(), size, offset))
                 for extension, (offset, size) in members.items()
                 if extension in IMAGE_TYPES + TEXT_TYPES
             }
-            rows.add(start, row_of(end - start, contents))
+            rows.add(start, index_row(end - start, contents))
     return rows.index(num_bytes, file_sha256(shard))
 
 
@@ -233,11 +235,11 @@ Extents = dict[str, tuple[int, int]]
 """{extension: (offset, size)} of a sample's members."""
 
 
-def samples_of(shard: Path, num_bytes: int) -> Iterator[tuple[int, int, Extents]]:
+def tar_sample_extents(shard: Path, num_bytes: int) -> Iterator[tuple[int, int, Extents]]:
     """(start, end, members) of each sample: neighboring members of one key."""
     sample: Extents = {}
     sample_key, start, end = "", 0, 0
-    for member in members_of(shard, num_bytes):
+    for member in tar_members(shard, num_bytes):
         key, extension = split_name(member.name)
         if not key:
             continue
@@ -249,16 +251,16 @@ def samples_of(shard: Path, num_bytes: int) -> Iterator[tuple[int, int, Extents]
         if extension in sample:
             raise DataError(f"{shard}: {member.name}: twice in one sample; write the tar again with other keys")
         sample[extension] = member.offset_data, member.size
-        end = end_of(member)
+        end = member_end(member)
     if sample:
         yield start, end, sample
 
 
-def end_of(member: tarfile.TarInfo) -> int:
-    return member.offset_data + -(-member.size // BLOCK) * BLOCK
+def member_end(member: tarfile.TarInfo) -> int:
+    return member.offset_data + -(-member.size // TAR_BLOCK) * TAR_BLOCK
 
 
-def members_of(shard: Path, num_bytes: int) -> Iterator[tarfile.TarInfo]:
+def tar_members(shard: Path, num_bytes: int) -> Iterator[tarfile.TarInfo]:
     """The files of a tar that is whole up to its end mark."""
     end, last = 0, ""
     try:
@@ -269,19 +271,19 @@ def members_of(shard: Path, num_bytes: int) -> Iterator[tarfile.TarInfo]:
                     raise BrokenTar(shard, num_bytes, f"cut off inside {member.name}")
                 if member.isfile():
                     yield member
-                end, last = end_of(member), f" behind {member.name}"
+                end, last = member_end(member), f" behind {member.name}"
     except tarfile.TarError:  # what is wrong is told by the bytes where it stopped
         pass
-    if reason := fault_at(shard, end):
+    if reason := end_fault(shard, end):
         raise BrokenTar(shard, end, reason + last)
 
 
-def fault_at(shard: Path, end: int) -> str | None:
+def end_fault(shard: Path, end: int) -> str | None:
     """What is wrong where the members of a tar end; None for the end mark and nothing but zeros behind it."""
     with shard.open("rb") as file:
         file.seek(end)
-        block = file.read(BLOCK)
-        if len(block) < BLOCK:
+        block = file.read(TAR_BLOCK)
+        if len(block) < TAR_BLOCK:
             return "cut off inside a header" if block else "cut off"
         if block.strip(b"\0"):
             return "a damaged header"

@@ -8,15 +8,15 @@ from typing import Any
 from webdataset.tariterators import url_opener
 
 from ocr.errors import DataError
-from ocr.remote.connections import LISTED
+from ocr.remote.connections import BUCKET_PROTOCOLS
 from ocr.remote.locations import Url
 
 
-def streamed(shards: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+def open_streams(shards: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
     """{"url"} -> {"url", "stream"}. Raises DataError for an object that is not there."""
     for shard in shards:
         url = shard["url"]
-        if url.partition("://")[0] not in LISTED:
+        if url.partition("://")[0] not in BUCKET_PROTOCOLS:
             yield from url_opener([shard])
             continue
         try:

@@ -8,20 +8,20 @@ from typing import IO, Any
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from ocr.errors import DataError
-from ocr.shards.shard_index import BLOCK
-from ocr.shards.streams import streamed
+from ocr.shards.shard_index import TAR_BLOCK
+from ocr.shards.streams import open_streams
 
-Sample = dict[str, Any]
+TarSample = dict[str, Any]
 """As WebDataset gives it: {"__key__", "__url__", extension: bytes}."""
 
 
-def tar_samples(shards: Iterable[dict[str, str]], num_samples: Mapping[str, int]) -> Iterator[Sample]:
+def tar_samples(shards: Iterable[dict[str, str]], num_samples: Mapping[str, int]) -> Iterator[TarSample]:
     """The samples of shards. Raises DataError for a tar that ends before its end mark, as tarfile does not.
 
     `num_samples` says how many a URL must give, where a manifest tells it.
     """
-    for source in streamed(shards):
-        url, watched = source["url"], Watched(source["stream"])
+    for source in open_streams(shards):
+        url, watched = source["url"], BlockReader(source["stream"])
         found = 0
         for sample in group_by_keys(tar_file_expander([{"url": url, "stream": watched}])):
             found += 1
@@ -32,7 +32,7 @@ def tar_samples(shards: Iterable[dict[str, str]], num_samples: Mapping[str, int]
             raise DataError(f"{url}: {found:,} samples where its manifest says {num_samples[url]:,}; build it again")
 
 
-class Watched:
+class BlockReader:
     """A stream that is read block by block, so that what a tar reader took for its end is the last block read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -42,7 +42,7 @@ class Watched:
     def read(self, num_bytes: int) -> bytes:
         if self.at == len(self.buffer):
             self.buffer, self.at = self.stream.read(1 << 20), 0
-        self.last = self.buffer[self.at : self.at + min(num_bytes, BLOCK)]
+        self.last = self.buffer[self.at : self.at + min(num_bytes, TAR_BLOCK)]
         self.at += len(self.last)
         return self.last
 
@@ -50,4 +50,4 @@ class Watched:
         """Whether the tar ended with its mark; reads the rest, so that a program behind a pipe can end too."""
         while self.stream.read(1 << 20):
             pass
-        return self.last == bytes(BLOCK)
+        return self.last == bytes(TAR_BLOCK)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ocr.shards.shard_index import BLOCK, IndexRows, Row, row_of
+from ocr.shards.shard_index import TAR_BLOCK, IndexBuilder, IndexRow, index_row
 
-PADDING = bytes(BLOCK)
-PIECE_BYTES = 1 << 20  # to write and to hash at once: sample by sample a shard takes half as long again
-TAR_RECORD = 20 * BLOCK  # a tar ends in at least two zero blocks and fills a record, as tar and tarfile leave it
+PADDING = bytes(TAR_BLOCK)
+CHUNK_BYTES = 1 << 20  # to write and to hash at once: sample by sample a shard takes half as long again
+TAR_RECORD = 20 * TAR_BLOCK  # a tar ends in at least two zero blocks and fills a record, as tar and tarfile leave it
 
 Sample = tuple[str, dict[str, bytes]]
 """(key, {extension: bytes}); the key is ASCII and holds no dot, because WebDataset cuts a name at its first dot."""
@@ -19,24 +19,24 @@ class PackedSample(NamedTuple):
     """A sample's members with their headers and padding, and its row of the index."""
 
     content: bytes
-    row: Row
+    row: IndexRow
 
 
-def pack(sample: Sample, size: tuple[int, int] | None = None) -> PackedSample:
+def pack_sample(sample: Sample, size: tuple[int, int] | None = None) -> PackedSample:
     """`size` is the patch's (width, height), for who knows it already."""
     key, members = sample
     parts: list[bytes] = []
     placed: dict[str, tuple[int, bytes]] = {}
     num_bytes = 0
     for extension, payload in members.items():
-        padding = -len(payload) % BLOCK
+        padding = -len(payload) % TAR_BLOCK
         parts += (ustar_header(f"{key}.{extension}", len(payload)), payload, PADDING[:padding])
-        placed[extension] = (num_bytes + BLOCK, payload)
-        num_bytes += BLOCK + len(payload) + padding
-    return PackedSample(b"".join(parts), row_of(num_bytes, placed, size))
+        placed[extension] = (num_bytes + TAR_BLOCK, payload)
+        num_bytes += TAR_BLOCK + len(payload) + padding
+    return PackedSample(b"".join(parts), index_row(num_bytes, placed, size))
 
 
-def tar_pieces(samples: Iterable[PackedSample], rows: IndexRows) -> Iterator[bytes]:
+def tar_chunks(samples: Iterable[PackedSample], rows: IndexBuilder) -> Iterator[bytes]:
     """A tar of samples, PIECE_BYTES and a sample at a time; each sample adds its row to `rows`."""
     piece: list[bytes] = []
     at, piece_begins = 0, 0
@@ -44,10 +44,10 @@ def tar_pieces(samples: Iterable[PackedSample], rows: IndexRows) -> Iterator[byt
         rows.add(at, row)
         piece.append(content)
         at += len(content)
-        if at - piece_begins >= PIECE_BYTES:
+        if at - piece_begins >= CHUNK_BYTES:
             yield b"".join(piece)
             piece, piece_begins = [], at
-    yield b"".join(piece) + bytes(2 * BLOCK + -(at + 2 * BLOCK) % TAR_RECORD)
+    yield b"".join(piece) + bytes(2 * TAR_BLOCK + -(at + 2 * TAR_BLOCK) % TAR_RECORD)
 
 
 # A ustar header (POSIX.1-1988): name 100, mode 8, uid 8, gid 8, size 12, mtime 12, checksum 8, type 1, link name 100,

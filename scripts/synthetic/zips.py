@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 JUNK = {
     "__MACOSX/._02": b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(58),
@@ -54,5 +54,5 @@ class AiHubZip:
 @contextmanager
 def create_zip(path: Path) -> Iterator[AiHubZip]:
     """Yield a new zip that bears its name only once it is whole."""
-    with written_whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with write_whole(path) as file, zipfile.ZipFile(file, "w") as archive:
         yield AiHubZip(archive)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from ocr.errors import UsageError
-from ocr.remote.locations import Place, Url
+from ocr.remote.locations import PathOrUrl, Url
 from ocr.remote.remote_files import files_below
 from ocr.shards.manifest import MANIFEST_NAME, Manifest, ShardRecord, read_manifest
 from ocr.shards.shard_index import INDEX_SUFFIX, index_path
@@ -24,13 +24,13 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     none for tars of others. `leftovers` are half-written files of runs that were killed.
     """
 
-    path: Place
+    path: PathOrUrl
     manifest: Manifest | None
     unfinished: bool
     records: tuple[ShardRecord, ...]
-    tars: tuple[Place, ...]
-    indexes: tuple[Place, ...]
-    leftovers: tuple[Place, ...]
+    tars: tuple[PathOrUrl, ...]
+    indexes: tuple[PathOrUrl, ...]
+    leftovers: tuple[PathOrUrl, ...]
 
     @property
     def holds_pages(self) -> bool:
@@ -38,13 +38,13 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
         return self.manifest is not None and self.manifest.split in WHOLE_PAGES
 
     @property
-    def shards(self) -> list[Place]:
+    def shards(self) -> list[PathOrUrl]:
         """The shards that are, or should be, there."""
         names = [record.name for record in self.records]
         return [self.path / name for name in names] if self.manifest or self.unfinished else list(self.tars)
 
 
-def find_folders(root: Place) -> Sequence[Place]:
+def find_folders(root: PathOrUrl) -> Sequence[PathOrUrl]:
     """The folders with shards from `root` down, in order. Raises UsageError where there is none."""
     if isinstance(root, Url):
         return folders_behind(root)
@@ -84,7 +84,7 @@ def is_of_shards(name: str) -> bool:
     return name == MANIFEST_NAME or name.endswith((".tar", INDEX_SUFFIX))
 
 
-def read_folder(path: Place) -> Folder:
+def read_folder(path: PathOrUrl) -> Folder:
     """Raises DataError for a manifest that cannot be read."""
     manifest, build = read_manifest(path), path / BUILD_NAME
     unfinished = manifest is None and build.is_dir()
@@ -100,10 +100,10 @@ def read_folder(path: Place) -> Folder:
     )
 
 
-def read_commits(build: Place) -> tuple[ShardRecord, ...]:
+def read_commits(build: PathOrUrl) -> tuple[ShardRecord, ...]:
     """The shards of the jobs that are done. A commit that cannot be read is none: its job will run again."""
     records: list[ShardRecord] = []
-    paths: Sequence[Place] = sorted(build.glob("[0-9]*.json"))
+    paths: Sequence[PathOrUrl] = sorted(build.glob("[0-9]*.json"))
     for path in paths:
         try:
             records += msgspec.json.decode(path.read_bytes(), type=Commit).shards
@@ -112,5 +112,5 @@ def read_commits(build: Place) -> tuple[ShardRecord, ...]:
     return tuple(records)
 
 
-def without_index(folder: Folder) -> list[Place]:
+def without_index(folder: Folder) -> list[PathOrUrl]:
     return [shard for shard in folder.shards if shard.exists() and not index_path(shard).exists()]

@@ -12,10 +12,10 @@ from itertools import groupby
 import msgspec
 import numpy as np
 
-from ocr.contact_sheet import Cell
+from ocr.contact_sheet import SheetCell
 from ocr.errors import DataError
 from ocr.page import crop, decode_image, page_from_json
-from ocr.remote.locations import Place
+from ocr.remote.locations import PathOrUrl
 from ocr.shards.shard_index import Index, read_index
 from shard_builder.inspect.shard_folders import Folder
 
@@ -48,7 +48,7 @@ def words_of(folder: Folder) -> Words:
     return Words(*np.concatenate(parts).T)
 
 
-def index_of(shard: Place) -> Index:
+def index_of(shard: PathOrUrl) -> Index:
     if index := read_index(shard):
         return index
     raise DataError(f"{shard}: no index beside it; run `python -m shard_builder.index {shard.parent}`")
@@ -62,7 +62,7 @@ def patch_rows(index: Index) -> np.ndarray:
     return np.stack([rows, np.full_like(rows, -1), index.width, index.height, length], axis=1).astype(np.int32)
 
 
-def page_rows(shard: Place, index: Index) -> np.ndarray:
+def page_rows(shard: PathOrUrl, index: Index) -> np.ndarray:
     """The same of each word of each page."""
     rows = []
     for row, label in enumerate(index.encoded_texts()):
@@ -86,7 +86,7 @@ def characters_of(folder: Folder) -> dict[str, int]:
     return counts
 
 
-def random_cells(folder: Folder, words: Words, most: int, seed: int) -> list[Cell]:
+def random_cells(folder: Folder, words: Words, most: int, seed: int) -> list[SheetCell]:
     """Patches, drawn at random and decoded, with their texts; the same seed draws the same.
 
     In grey where the builder's settings say so: that is what a recognizer is shown.
@@ -94,13 +94,13 @@ def random_cells(folder: Folder, words: Words, most: int, seed: int) -> list[Cel
     color = folder.manifest is None or bool(folder.manifest.settings["rgb"])
     drawn = np.random.default_rng(seed).permutation(len(words))[:most]
     places = sorted((int(words.shard[word]), int(words.row[word]), int(words.number[word])) for word in drawn)
-    cells: list[Cell] = []
+    cells: list[SheetCell] = []
     for shard, same_shard in groupby(places, key=lambda place: place[0]):
         cells += cells_of(folder.shards[shard], [place[1:] for place in same_shard], color)
     return cells
 
 
-def cells_of(shard: Place, places: list[tuple[int, int]], color: bool) -> Iterator[Cell]:
+def cells_of(shard: PathOrUrl, places: list[tuple[int, int]], color: bool) -> Iterator[SheetCell]:
     """The cells at (row, number) of one shard."""
     index = index_of(shard)
     texts = index.encoded_texts()
@@ -111,7 +111,7 @@ def cells_of(shard: Place, places: list[tuple[int, int]], color: bool) -> Iterat
             if image is not None and color:
                 image = image[:, :, ::-1]  # Cell is RGB
             if number < 0:
-                yield Cell(image, texts[row].decode(errors="replace"))
+                yield SheetCell(image, texts[row].decode(errors="replace"))
             else:
                 word = page_from_json(texts[row]).words[number]
-                yield Cell(None if image is None else crop(image, word.box), word.text)
+                yield SheetCell(None if image is None else crop(image, word.box), word.text)

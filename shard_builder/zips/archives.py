@@ -21,8 +21,8 @@ from pathlib import Path, PurePath
 import msgspec
 
 from ocr.errors import DataError, UsageError
-from ocr.remote.connections import shown as shown_url
-from ocr.remote.locations import place_of
+from ocr.remote.connections import url_without_query
+from ocr.remote.locations import path_or_url
 from ocr.shards.shard_index import index_path
 from shard_builder.zips.byte_runs import Piece, read_piece
 from shard_builder.zips.dataset_files import Dataset, RemoteSet, remote_files
@@ -97,7 +97,7 @@ def files_on_disk(dataset: Path) -> Iterator[File]:
 
 def files_on_servers(dataset: RemoteSet) -> Iterator[File]:
     for url, status in remote_files(dataset, CANDIDATE):
-        yield File(shown_url(url), shown_url(url), Piece(url, 0, status.st_size, status.version))
+        yield File(url_without_query(url), url_without_query(url), Piece(url, 0, status.st_size, status.version))
 
 
 def paths_below(folder: Path) -> Iterator[Path]:
@@ -170,7 +170,7 @@ def read_headers(tar: File) -> Iterator[tarfile.TarInfo]:
     """The members of an uncompressed tar. Raises DataError where it is none, is cut off or breaks off."""
     beginning, last = b"", None
     try:
-        with place_of(tar.content.path).open("rb") as file:
+        with path_or_url(tar.content.path).open("rb") as file:
             beginning = file.read(60)
             file.seek(0)
             with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as opened:

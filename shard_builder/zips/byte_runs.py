@@ -9,7 +9,7 @@ from functools import lru_cache
 import msgspec
 
 from ocr.errors import DataError
-from ocr.remote.connections import RemoteError, shown
+from ocr.remote.connections import RemoteError, url_without_query
 from ocr.remote.remote_files import read_range, status_of
 from shard_builder.zips.stored_names import readable
 
@@ -47,14 +47,16 @@ def read_remote(piece: Piece, offset: int, num_bytes: int) -> bytes:
         check_version(os.getpid(), piece.path, piece.version)
         return read_range(piece.path, piece.start + offset, min(num_bytes, piece.num_bytes - offset))
     except FileNotFoundError as error:
-        raise RemoteError(f"{shown(piece.path)}: is not there any more (404); run the same command again") from error
+        raise RemoteError(
+            f"{url_without_query(piece.path)}: is not there any more (404); run the same command again"
+        ) from error
 
 
 @lru_cache
 def check_version(pid: int, url: str, version: str) -> None:
     """Raise RemoteError unless a process finds a file as it was when it was listed."""
     if status_of(url).version != version:
-        raise RemoteError(f"{shown(url)}: was replaced since it was listed; run the same command again")
+        raise RemoteError(f"{url_without_query(url)}: was replaced since it was listed; run the same command again")
 
 
 class OpenFile:

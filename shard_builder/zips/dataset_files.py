@@ -10,8 +10,8 @@ import msgspec
 from braceexpand import braceexpand
 
 from ocr.errors import UsageError
-from ocr.remote.connections import LISTED, is_url, protocol_of, shown
-from ocr.remote.remote_files import Status, at_once, files_below, status_of
+from ocr.remote.connections import BUCKET_PROTOCOLS, is_url, protocol_of, url_without_query
+from ocr.remote.remote_files import Status, files_below, map_requests, status_of
 from ocr.shards.shard_index import index_path
 from shard_builder.zips.stored_names import is_leftover
 
@@ -30,7 +30,7 @@ class RemoteSet(msgspec.Struct, frozen=True):
 
     def root(self, path: PurePath) -> PurePath:
         """Below what the folders of a zip tell of it."""
-        return PurePath(*path.parts[:2]) if self.urls else PurePath(shown(self.name))
+        return PurePath(*path.parts[:2]) if self.urls else PurePath(url_without_query(self.name))
 
 
 Dataset = Path | RemoteSet
@@ -50,7 +50,7 @@ def dataset_of(text: str) -> Dataset:
         urls = tuple(braceexpand(text))
     except ValueError as error:
         raise UsageError(f"{text}: {error}; mend the pattern") from error
-    is_folder = len(urls) == 1 and not ONE_FILE.fullmatch(shown(text))
+    is_folder = len(urls) == 1 and not ONE_FILE.fullmatch(url_without_query(text))
     return RemoteSet(text.rstrip("/") if is_folder else text, () if is_folder else urls)
 
 
@@ -75,27 +75,27 @@ def remote_files(dataset: RemoteSet, wanted: re.Pattern[str]) -> Iterator[tuple[
     Raises UsageError where a server lists nothing, or a file that was named is not there.
     """
     found = dict.fromkeys(dataset.urls) if dataset.urls else listing(dataset.name)
-    paths = {Path(shown(url)): url for url in found}
+    paths = {Path(url_without_query(url)): url for url in found}
     urls = [
         paths[path]
         for path in sorted(paths, key=lambda path: path.parts)
         if wanted.fullmatch(path.name) and not is_leftover(str(path)) and index_path(path) not in paths
     ]
-    yield from zip(urls, at_once(lambda url: found[url] or known(url), urls), strict=True)
+    yield from zip(urls, map_requests(lambda url: found[url] or known(url), urls), strict=True)
 
 
 def listing(folder: str) -> dict[str, Status | None]:
     try:
         found = files_below(folder)
     except FileNotFoundError as error:
-        raise UsageError(f"{shown(folder)}: no such bucket or page; name a folder that is there") from error
+        raise UsageError(f"{url_without_query(folder)}: no such bucket or page; name a folder that is there") from error
     if not found:
         remedy = (
             ""
-            if protocol_of(folder) in LISTED
+            if protocol_of(folder) in BUCKET_PROTOCOLS
             else "; where a server shows no links, give --dataset @FILE, a URL a line"
         )
-        raise UsageError(f"{shown(folder)}: nothing is listed there{remedy}")
+        raise UsageError(f"{url_without_query(folder)}: nothing is listed there{remedy}")
     return found
 
 
@@ -103,4 +103,4 @@ def known(url: str) -> Status:
     try:
         return status_of(url)
     except FileNotFoundError as error:
-        raise UsageError(f"{shown(url)}: is not there (404)") from error
+        raise UsageError(f"{url_without_query(url)}: is not there (404)") from error

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath, PurePosixPath
 import msgspec
 
 from ocr.errors import UsageError
-from ocr.remote.remote_files import at_once
+from ocr.remote.remote_files import map_requests
 from ocr.shards.manifest import InputRecord
 from shard_builder.zips.archives import Archive, find_archives
 from shard_builder.zips.dataset_files import Dataset
@@ -52,7 +52,7 @@ def list_dataset(dataset: Dataset, needed: Sequence[str]) -> dict[str, Listing]:
         raise UsageError(f"{dataset}: no zip below this folder; put AI-Hub's [라벨]….zip and [원천]….zip there")
     listings = {half: Listing([], [], []) for half in ("Training", "Validation")}
     skipped = Counter[str]()
-    listed = map(list_entries, archives) if isinstance(dataset, Path) else at_once(list_entries, archives)
+    listed = map(list_entries, archives) if isinstance(dataset, Path) else map_requests(list_entries, archives)
     for archive, (entries, junk) in zip(archives, listed, strict=True):
         images = [entry for entry in entries if suffix(entry) in (".jpg", ".jpeg")]
         labels = [entry for entry in entries if suffix(entry) == ".json"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from ocr.remote.byte_ranges import Range, Run, merged
+from ocr.remote.byte_ranges import ByteRange, MergedRange, merge_ranges
 from shard_builder.zips.archives import Archive, is_remote, read_at
 from shard_builder.zips.page_sources import PageSource
 from shard_builder.zips.zip_entries import HEADER_BYTES, Entry, ReadAt
@@ -39,7 +39,7 @@ class Ahead:
     def __init__(self, entries: Sequence[Entry], spare_bytes: int, pool: ThreadPoolExecutor) -> None:
         numbers: dict[str, int] = {}
         ranges = [range_of(entry, numbers.setdefault(entry.archive.path, len(numbers))) for entry in entries]
-        self.runs = merged(ranges, spare_bytes)
+        self.runs = merge_ranges(ranges, spare_bytes)
         self.archives = [entries[run.members[0]].archive for run in self.runs]
         self.run_of = {
             (entries[member].archive.path, entries[member].offset): number
@@ -78,14 +78,14 @@ class Ahead:
             self.fetched[number] = self.pool.submit(read_run, self.archives[number], run)
 
 
-def read_run(archive: Archive, run: Run) -> bytes:
+def read_run(archive: Archive, run: MergedRange) -> bytes:
     return read_at(archive, run.begin, run.end - run.begin)
 
 
-def range_of(entry: Entry, file: int) -> Range:
+def range_of(entry: Entry, file: int) -> ByteRange:
     """The bytes that `zips.read_stored` asks for."""
     end = entry.offset + HEADER_BYTES + entry.stored_bytes
-    return Range(file, entry.offset, min(end, entry.archive.num_bytes))
+    return ByteRange(file, entry.offset, min(end, entry.archive.num_bytes))
 
 
 def spare_bytes(pages: Sequence[PageSource]) -> int:

@@ -13,7 +13,7 @@ from easyocr_en_models import model_dir
 
 from evaluator.evaluate import evaluate
 from evaluator.report.report_files import Report
-from ocr.networks.easyocr_files import RECOGNIZERS, find_weights
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, find_weights
 from ocr.page import Page, Word, page_to_json
 from ocr.shards.manifest import write_shard
 from tests.evaluator.evaluated_pages import ENGLISH_CONFIG
@@ -32,7 +32,7 @@ def export_english(easyocr_dir: Path, name: str, **changes: object) -> None:
         "network_params": {"input_channel": 1, "output_channel": 256, "hidden_size": 256},
         "imgH": 64,
         "lang_list": ["en"],
-        "character_list": RECOGNIZERS["english_g2"]["characters"],
+        "character_list": EASYOCR_RECOGNIZERS["english_g2"]["characters"],
     }
     (network / f"{name}.yaml").write_text(yaml.safe_dump(settings | changes, allow_unicode=True), encoding="utf-8")
 

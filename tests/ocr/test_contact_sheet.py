@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ocr.contact_sheet import COLUMN_WIDTH, GAP, NUM_COLUMNS, PATCH_HEIGHT, SHEET_WIDTH, Cell, contact_sheet, pack
+from ocr.contact_sheet import (
+    COLUMN_WIDTH,
+    GAP,
+    NUM_COLUMNS,
+    PATCH_HEIGHT,
+    SHEET_WIDTH,
+    SheetCell,
+    cell_rows,
+    contact_sheet,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,11 +25,11 @@ def patch(width: int, height: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
 
 
-MANY = [Cell(patch(20 + 13 * index, 20 + index % 40), "하며," * (index % 7)) for index in range(60)]
+MANY = [SheetCell(patch(20 + 13 * index, 20 + index % 40), "하며," * (index % 7)) for index in range(60)]
 
 
 def test_every_cell_has_a_place_of_its_own() -> None:
-    rows = pack(MANY)
+    rows = cell_rows(MANY)
     placed = [cell for row in rows for *_, cell in row]
     assert sorted(map(id, placed)) == sorted(map(id, MANY))
     for row in rows:
@@ -30,7 +39,7 @@ def test_every_cell_has_a_place_of_its_own() -> None:
 
 
 def test_the_widest_come_first_and_little_room_is_lost() -> None:
-    rows = pack(MANY)
+    rows = cell_rows(MANY)
     assert [row[0][1] for row in rows] == sorted((row[0][1] for row in rows), reverse=True)
     used = sum(span for row in rows for _, span, _ in row)
     assert used > 0.9 * NUM_COLUMNS * len(rows)
@@ -39,7 +48,7 @@ def test_the_widest_come_first_and_little_room_is_lost() -> None:
 @pytest.mark.parametrize("color", [False, True])
 def test_a_patch_of_the_sheets_height_is_shown_as_it_is(color: bool) -> None:
     shown = np.dstack([patch(80, PATCH_HEIGHT, seed) for seed in range(3)]) if color else patch(80, PATCH_HEIGHT)
-    sheet = np.asarray(contact_sheet([("title", [Cell(shown, "글")])]))
+    sheet = np.asarray(contact_sheet([("title", [SheetCell(shown, "글")])]))
     wanted = shown if color else np.dstack([shown] * 3)
     windows = np.lib.stride_tricks.sliding_window_view(sheet, wanted.shape)[:, 2 * GAP, 0]
     assert any(np.array_equal(window, wanted) for window in windows)
@@ -48,17 +57,17 @@ def test_a_patch_of_the_sheets_height_is_shown_as_it_is(color: bool) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        Cell(patch(4, 4), "."),
-        Cell(patch(3_000, 40), "긴 줄 " * 500),
-        Cell(patch(30, 900), "세로"),
-        Cell(patch(1, 1), ""),
-        Cell(patch(60, 20), "줄\n바꿈\0"),
-        Cell(None, "깨진"),
+        SheetCell(patch(4, 4), "."),
+        SheetCell(patch(3_000, 40), "긴 줄 " * 500),
+        SheetCell(patch(30, 900), "세로"),
+        SheetCell(patch(1, 1), ""),
+        SheetCell(patch(60, 20), "줄\n바꿈\0"),
+        SheetCell(None, "깨진"),
     ],
     ids=["tiny", "long", "upright", "a pixel, no text", "unprintable text", "not decodable"],
 )
-def test_odd_cells_stay_inside_their_own(cell: Cell) -> None:
-    good = Cell(patch(80, 40), "글")
+def test_odd_cells_stay_inside_their_own(cell: SheetCell) -> None:
+    good = SheetCell(patch(80, 40), "글")
     size = contact_sheet([("title", [good])]).size
     sheet = contact_sheet([("title" * 100, [cell])])
     assert sheet.size == size

@@ -21,7 +21,7 @@ from easyocr_en_models import model_dir
 
 from ocr.decoding.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
-from ocr.networks.easyocr_files import RECOGNIZERS, default_easyocr_dir, find_weights
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, default_easyocr_dir, find_weights
 from ocr.networks.weight_files import read_weights
 from ocr.recognizer import Recognizer
 from tests.trainer.conftest import drawn
@@ -164,11 +164,11 @@ def test_a_missing_easyocr_file_is_downloaded_by_easyocr(tmp_path: Path, monkeyp
     with zipfile.ZipFile(tmp_path / "site" / "latin.zip", "w") as archive:
         archive.write(ENGLISH, "latin_g2.pth")
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
-    english, folder = RECOGNIZERS["english_g2"], tmp_path / "EasyOCR"
+    english, folder = EASYOCR_RECOGNIZERS["english_g2"], tmp_path / "EasyOCR"
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/latin.zip"
-        monkeypatch.setitem(RECOGNIZERS, "latin_g2", english | {"filename": "latin_g2.pth", "url": url})
+        monkeypatch.setitem(EASYOCR_RECOGNIZERS, "latin_g2", english | {"filename": "latin_g2.pth", "url": url})
         recognizer = Recognizer.load("latin_g2", easyocr_dir=folder)
         server.shutdown()
     assert [path.name for path in (folder / "model").iterdir()] == ["latin_g2.pth"]
@@ -207,7 +207,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_what_cannot_be_downloaded_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody_listens = "http://127.0.0.1:9/korean_g2.zip"
-    monkeypatch.setitem(RECOGNIZERS, "korean_g2", RECOGNIZERS["korean_g2"] | {"url": nobody_listens})
+    monkeypatch.setitem(EASYOCR_RECOGNIZERS, "korean_g2", EASYOCR_RECOGNIZERS["korean_g2"] | {"url": nobody_listens})
     with pytest.raises(UsageError, match=f"korean_g2.pth: missing, and the download failed .*; get {nobody_listens}"):
         find_weights("korean_g2", tmp_path)
     assert list((tmp_path / "model").iterdir()) == []

@@ -10,8 +10,8 @@ import pytest
 import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.remote.locations import Url, place_of
-from ocr.remote.remote_files import read_range, remove, write, write_new
+from ocr.remote.locations import Url, path_or_url
+from ocr.remote.remote_files import read_range, remove, upload, upload_new
 from shard_builder.build import build
 from shard_builder.splits import SPLITS
 from shard_builder.verify import verify
@@ -30,9 +30,9 @@ def test_shards_made_from_a_bucket_into_a_bucket_are_those_of_the_disk(
     monkeypatch.setattr(shard_builder.plan, "PAGES_A_GROUP", 2)
     dataset = write_dataset(tmp_path / "공공 행정", 7, 6)
     build(CONFIG, dataset, tmp_path / "disk", SPLITS, workers=1)
-    zips, out = f"{new_google_bucket()}/공공 행정", place_of(f"{new_google_bucket()}/shards")
+    zips, out = f"{new_google_bucket()}/공공 행정", path_or_url(f"{new_google_bucket()}/shards")
     for path in dataset.rglob("*.zip"):
-        write(f"{zips}/{path.relative_to(dataset)}", path)
+        upload(f"{zips}/{path.relative_to(dataset)}", path)
     build(CONFIG, dataset_of(zips), out, SPLITS, workers=1)
     assert sha256_of_files(fetched(str(out), tmp_path / "bucket")) == sha256_of_files(tmp_path / "disk")
     capsys.readouterr()
@@ -50,7 +50,7 @@ def test_shards_made_from_a_bucket_into_a_bucket_are_those_of_the_disk(
 def test_a_file_is_written_read_in_parts_and_removed(new_google_bucket: Callable[[], str]) -> None:
     """That of two who write a new file one is refused is Google's part (ifGenerationMatch): the emulator takes both."""
     url = f"{new_google_bucket()}/공공 행정/소유자"
-    assert write_new(url, b"first")
+    assert upload_new(url, b"first")
     assert Url(url).read_bytes() == b"first"
     assert read_range(url, 1, 3) == b"irs"
     remove(url)

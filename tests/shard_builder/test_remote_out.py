@@ -16,9 +16,9 @@ from bench.file_server import serving
 import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.plumbing.files import written_whole
-from ocr.remote.connections import METER
-from ocr.remote.locations import Url, place_of
+from ocr.plumbing.files import write_whole
+from ocr.remote.connections import TRAFFIC_METER
+from ocr.remote.locations import Url, path_or_url
 from ocr.shards.manifest import shards_behind
 from shard_builder.build import Part, build, build_part, finalize
 from shard_builder.stats import stats
@@ -42,17 +42,17 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bucket_holds_what_a_folder_would(
     dataset: Path, tmp_path: Path, new_bucket: Callable[[], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = place_of(f"{new_bucket()}/shards")
+    out = path_or_url(f"{new_bucket()}/shards")
     manifests = build(CONFIG, dataset, out, ["training"], workers=1)
     build(CONFIG, dataset, tmp_path / "disk", ["training"], workers=1)
     assert sha256_of_files(fetched(str(out), tmp_path / "bucket")) == sha256_of_files(tmp_path / "disk")
     names = [shard.name for shard in manifests["training"].shards]
     assert [shard.name for shard in shards_behind(f"{out}/training/select_data")] == names
     capsys.readouterr()
-    before = METER.traffic.num_bytes
+    before = TRAFFIC_METER.traffic.num_bytes
     assert build(CONFIG, dataset, out, ["training"], workers=1) == manifests
     assert "already built" in capsys.readouterr().out
-    assert METER.traffic.num_bytes - before < 10_000  # commits and the manifest
+    assert TRAFFIC_METER.traffic.num_bytes - before < 10_000  # commits and the manifest
     for name in ("000001.tar", "manifest.json"):
         (out / f"training/select_data/{name}").unlink()
     build(CONFIG, dataset, out, ["training"], workers=1)
@@ -84,7 +84,7 @@ def test_a_build_that_is_killed_between_its_files_goes_on_in_the_bucket(
     dataset: Path, tmp_path: Path, new_bucket: Callable[[], str]
 ) -> None:
     """A group of shards is three PUTs here: a tar, its index, its commit. The manifest is the last."""
-    out, temp = place_of(new_bucket()), tmp_path / "temp"
+    out, temp = path_or_url(new_bucket()), tmp_path / "temp"
     temp.mkdir()
     options = ("--dataset", dataset, "--out", out, "--training", "--workers", 1, "train_images=7")
     command = [sys.executable, "-c", KILLED_AT_PUT, *map(str, options)]
@@ -107,7 +107,7 @@ def test_a_build_that_is_killed_between_its_files_goes_on_in_the_bucket(
 
 
 def test_a_bucket_is_verified(dataset: Path, new_bucket: Callable[[], str], capsys: pytest.CaptureFixture[str]) -> None:
-    out = place_of(new_bucket())
+    out = path_or_url(new_bucket())
     build(CONFIG, dataset, out, ["training"], workers=1)
     capsys.readouterr()
     verify(out, workers=2)
@@ -117,7 +117,7 @@ def test_a_bucket_is_verified(dataset: Path, new_bucket: Callable[[], str], caps
     content = bytearray(shard.read_bytes())
     content[600] ^= 1
     assert isinstance(shard, Url)
-    with written_whole(shard) as file:
+    with write_whole(shard) as file:
         file.write(content)
     with pytest.raises(DataError, match="1 problem in 1 folder"):
         verify(out, workers=2)
@@ -132,13 +132,13 @@ def test_shards_behind_a_web_server_are_verified(
     shutil.rmtree(tmp_path / "shards/training/select_data/.build")
     capsys.readouterr()
     with serving(tmp_path) as server:
-        verify(place_of(f"{server.url}/shards"), workers=1)
-        assert len(stats(place_of(f"{server.url}/shards"), seed=0)) == 1
+        verify(path_or_url(f"{server.url}/shards"), workers=1)
+        assert len(stats(path_or_url(f"{server.url}/shards"), seed=0)) == 1
     assert capsys.readouterr().out.startswith("1 folder, 3 shards, 21 samples, ")
 
 
 def test_a_bucket_of_another_build_is_refused(dataset: Path, new_bucket: Callable[[], str]) -> None:
-    out = place_of(new_bucket())
+    out = path_or_url(new_bucket())
     build(CONFIG, dataset, out, ["validation"], workers=1)
     other = Config(train_images=7, val_images=3, eval_images=2, jpeg_quality=90)
     with pytest.raises(UsageError, match="validation/select_data: holds shards of another build"):
@@ -146,7 +146,7 @@ def test_a_bucket_of_another_build_is_refused(dataset: Path, new_bucket: Callabl
 
 
 def test_parts_meet_in_a_bucket(dataset: Path, tmp_path: Path, new_bucket: Callable[[], str]) -> None:
-    out = place_of(new_bucket())
+    out = path_or_url(new_bucket())
     build_part(CONFIG, dataset, out, ["training"], 1, Part(0, 2))
     with pytest.raises(DataError, match="1 of 3 groups of shards are missing, the first: 000001.tar"):
         finalize(CONFIG, dataset, out, ["training"], 1)
@@ -158,4 +158,4 @@ def test_parts_meet_in_a_bucket(dataset: Path, tmp_path: Path, new_bucket: Calla
 
 def test_a_web_server_takes_no_shards(dataset: Path) -> None:
     with pytest.raises(UsageError, match="a web server takes no files; write to s3://, gs:// or a folder"):
-        build(CONFIG, dataset, place_of("http://127.0.0.1:9/shards"), ["training"], workers=1)
+        build(CONFIG, dataset, path_or_url("http://127.0.0.1:9/shards"), ["training"], workers=1)

@@ -11,7 +11,7 @@ import pytest
 from ocr.charset import Charset
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.networks.easyocr_files import RECOGNIZERS, charset_of
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, charset_of
 from ocr.networks.weight_files import read_weights
 from ocr.shards.manifest import Manifest, write_manifest, write_shard
 from ocr.shards.shard_index import index_path
@@ -19,7 +19,7 @@ from tests.trainer.conftest import SMALL, changed, sample, train
 from trainer.alphabet import alphabet_lines, charset_for
 from trainer.data.sample_filter import Recipe
 
-KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
+KOREAN = str(EASYOCR_RECOGNIZERS["korean_g2"]["characters"])
 TEXTS = ["김해시", "도로를", "면적㎡", "㎡", "漢字", "漢", "를", "Ａ"]
 
 

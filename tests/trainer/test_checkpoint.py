@@ -13,7 +13,7 @@ from ocr.charset import Charset, ks_x_1001_syllables
 from ocr.config import Config
 from ocr.decoding.decode import decode_greedy
 from ocr.errors import DataError, UsageError
-from ocr.networks.easyocr_files import RECOGNIZERS, charset_of
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, charset_of
 from ocr.networks.network import Network, build_model
 from ocr.networks.weight_files import Weights, read_weights, save_weights
 from ocr.patch import fit, pad_batch, to_input
@@ -51,7 +51,7 @@ def test_another_alphabet_keeps_the_rows_of_known_characters(
 ) -> None:
     config = changed(config, character="가7a나", new_prediction=new_prediction)
     old, new = read_weights(ENGLISH).tensors, start(config, tmp_path).state_dict()
-    english = Charset(RECOGNIZERS["english_g2"]["characters"]).class_of
+    english = Charset(EASYOCR_RECOGNIZERS["english_g2"]["characters"]).class_of
     for row, old_row in [(0, 0), (2, english["7"]), (3, english["a"])]:
         for name in ("Prediction.weight", "Prediction.bias"):
             assert torch.equal(new[name][row], old[name][old_row])
@@ -63,7 +63,7 @@ def test_another_alphabet_keeps_the_rows_of_known_characters(
 def test_an_appended_alphabet_leaves_old_logits_equal_to_the_bit_and_reads_the_same(
     config: Config, tmp_path: Path, added: str
 ) -> None:
-    character = RECOGNIZERS["english_g2"]["characters"] + added
+    character = EASYOCR_RECOGNIZERS["english_g2"]["characters"] + added
     old, new = (start(changed(config, character=each), tmp_path).eval() for each in ("english_g2", character))
     patches = [fit(drawn(text)) for text in ("3,000", "No. 42-7", "Kim, L.", "1", "")]
     inputs = to_input(torch.from_numpy(pad_batch(patches, 256)))

@@ -14,11 +14,11 @@ import pytest
 import torch
 import yaml
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.config import Config
 from ocr.decoding.beam_search import BeamSearch
 from ocr.errors import DataError, UsageError
-from ocr.networks.easyocr_files import RECOGNIZERS, charset_of, find_weights
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, charset_of, find_weights
 from ocr.networks.network import Network, build_model
 from ocr.networks.weight_files import Weights, load_model, read_weights, save_weights
 from ocr.patch import to_input
@@ -34,7 +34,7 @@ from trainer.exporting.reader_proof import LANGUAGES
 from trainer.exporting.weights_info import describe
 
 ROOT = Path(__file__).parents[2]
-KOREAN = str(RECOGNIZERS["korean_g2"]["characters"])
+KOREAN = str(EASYOCR_RECOGNIZERS["korean_g2"]["characters"])
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +78,7 @@ def test_the_reader_reads_what_the_recognizer_reads(tmp_path: Path) -> None:
 
 
 def test_the_reader_reads_an_extended_alphabet_and_at_first_what_was_read_before(tmp_path: Path) -> None:
-    character = str(RECOGNIZERS["english_g2"]["characters"]) + "를㎡①·漢"
+    character = str(EASYOCR_RECOGNIZERS["english_g2"]["characters"]) + "를㎡①·漢"
     korean_weights(tmp_path / "best.pth", character)
     export(tmp_path / "best.pth", "fine", tmp_path / "EasyOCR")
     reader = load_reader("fine", LANGUAGES, tmp_path / "EasyOCR")
@@ -198,7 +198,7 @@ def test_the_reader_reads_every_architecture(tmp_path: Path, stages: str, file_s
     assert "ocr." not in re.findall(r"^(?:from|import) (\S+)", network_file, flags=re.MULTILINE)
     again = Recognizer.load(tmp_path / "EasyOCR" / "model" / "fine.pth")
     assert again.engine.network.stages == stages
-    assert again.read([drawn("42")]) == Recognizer(TorchEngine(weights)).read([drawn("42")])
+    assert again.read([drawn("42")]) == Recognizer(TorchBackend(weights)).read([drawn("42")])
 
 
 def test_an_export_needs_easyocr_alone(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ print(text)
     printed = subprocess.run(
         [sys.executable, "-I", "-W", "ignore", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert printed.stdout.splitlines()[-1] == Recognizer(TorchEngine(weights)).read([drawn("3,000")])[0][0]
+    assert printed.stdout.splitlines()[-1] == Recognizer(TorchBackend(weights)).read([drawn("3,000")])[0][0]
 
 
 @pytest.mark.parametrize("stages", ["None-VGG-BiLSTM-CTC", "TPS-RCNN-BiLSTM-Attn", "None-ResNet-None-CTC"])
@@ -227,7 +227,7 @@ def test_an_onnx_file_reads_as_torch_does(tmp_path: Path, stages: str) -> None:
     line = export_onnx(weights, tmp_path / "fine.onnx")
     assert re.search(r"logits within \S+ of torch's for 4 shapes; a patch of width 192 takes \S+ ms", line)
     patches = [drawn(text) for text in ("1", "42", "3,000")] * 2
-    from_onnx, from_torch = Recognizer.load(tmp_path / "fine.onnx"), Recognizer(TorchEngine(weights))
+    from_onnx, from_torch = Recognizer.load(tmp_path / "fine.onnx"), Recognizer(TorchBackend(weights))
     ours, theirs = from_torch.read(patches), from_onnx.read(patches)
     assert [text for text, _ in theirs] == [text for text, _ in ours]
     assert [sure for _, sure in theirs] == pytest.approx([sure for _, sure in ours], abs=1e-4)

@@ -14,7 +14,7 @@ from ocr.config import Config, selected_folders
 from ocr.errors import DataError, UsageError
 from ocr.plumbing.progress import progress
 from ocr.remote.connections import EXTRA_OF, is_url
-from ocr.remote.locations import Place, Url
+from ocr.remote.locations import PathOrUrl, Url
 from ocr.shards.manifest import brace_patterns, find_shards, read_manifest, shards_behind
 from ocr.shards.shard_index import Index, index_path, read_index, scan_tar
 from trainer.data.sample_filter import Recipe
@@ -72,7 +72,7 @@ def validation_shards(recipe: Recipe) -> Shards:
     return Shards([plan], [], {})
 
 
-def located(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
+def located(data: str, config: Config) -> tuple[Sequence[Sequence[PathOrUrl]], list[str]]:
     """(the shards of each folder; their URLs if none of them has an index).
 
     `data` is a folder with the folders of `select_data` in it, on disk or behind a URL; the URLs of tars; or what only
@@ -88,7 +88,7 @@ def located(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[
     return folders, [] if indexed else [plain_url(shard) for shard in shards]
 
 
-def read_texts(shards: Sequence[Place]) -> Iterator[str]:
+def read_texts(shards: Sequence[PathOrUrl]) -> Iterator[str]:
     """Every text of some shards, in order, from their indexes; a tar without one is read."""
     for shard in progress(shards, "texts", "shards"):
         try:
@@ -97,7 +97,7 @@ def read_texts(shards: Sequence[Place]) -> Iterator[str]:
             raise DataError(f"{shard}: a text in it is no UTF-8 ({error}); build it again") from error
 
 
-def scanned(shard: Place) -> Index:
+def scanned(shard: PathOrUrl) -> Index:
     if isinstance(shard, Url):
         raise UsageError(
             f"{shard}: has no index, and is not on this machine; run `python -m shard_builder.index` on it"
@@ -105,7 +105,7 @@ def scanned(shard: Place) -> Index:
     return scan_tar(shard)
 
 
-def located_behind(data: str, config: Config) -> tuple[Sequence[Sequence[Place]], list[str]]:
+def located_behind(data: str, config: Config) -> tuple[Sequence[Sequence[PathOrUrl]], list[str]]:
     names_tars = all(Url(url).name.endswith((".tar", ".tgz", ".gz")) for url in brace_patterns(data))
     named = [data] if names_tars else [(Url(data) / folder).text for folder in selected_folders(config)]
     if data.partition("://")[0] not in EXTRA_OF:
@@ -115,12 +115,12 @@ def located_behind(data: str, config: Config) -> tuple[Sequence[Sequence[Place]]
     return folders, [] if index_path(shards[0]).exists() else [plain_url(shard) for shard in shards]
 
 
-def plain_url(shard: Place) -> str:
+def plain_url(shard: PathOrUrl) -> str:
     """As WebDataset takes it: of a path, the absolute one, because it takes what stands before a colon for a scheme."""
     return shard.text if isinstance(shard, Url) else str(shard.absolute())
 
 
-def promised(folders: Sequence[Sequence[Place]]) -> dict[str, int]:
+def promised(folders: Sequence[Sequence[PathOrUrl]]) -> dict[str, int]:
     """How many samples the manifests promise, by URL."""
     found = {}
     for folder in {shard.parent for shards in folders for shard in shards}:

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from ocr.errors import DataError
-from ocr.remote.locations import Place
-from ocr.shards.shard_index import BLOCK
+from ocr.remote.locations import PathOrUrl
+from ocr.shards.shard_index import TAR_BLOCK
 from trainer.data.sample_order import Cursor, Order, batches, interleaved, rounded_up, share
 from trainer.data.sample_table import Plan, SamplePlace, other_size
 from trainer.ranks.process_group import Process
@@ -137,7 +137,7 @@ class EncodedSample(NamedTuple):
     """
 
     key: str
-    shard: Place | str
+    shard: PathOrUrl | str
     patch: bytes | memoryview | None
     text: str
     trained: bool
@@ -190,7 +190,7 @@ class OpenShards:
         for shard, offset, _, _ in places:
             self.read_ahead(source, shard, offset)
         contents = [
-            os.pread(self.descriptor(source, shard), BLOCK + num_bytes, offset - BLOCK)
+            os.pread(self.descriptor(source, shard), TAR_BLOCK + num_bytes, offset - TAR_BLOCK)
             for shard, offset, num_bytes, _ in places
         ]
         return [checked(content, *place[2:]) for content, place in zip(contents, places, strict=True)]
@@ -229,7 +229,7 @@ class OpenShards:
 
 def checked(content: bytes, num_bytes: int, crc: int) -> SampleRead:
     """What a tar header and the patch behind it hold."""
-    patch = memoryview(content)[BLOCK:]
+    patch = memoryview(content)[TAR_BLOCK:]
     if len(patch) != num_bytes:
         return key_of(content), b"", "its patch is cut off"
     if zlib.crc32(patch) != crc:

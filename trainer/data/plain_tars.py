@@ -22,8 +22,8 @@ from typing import TypeVar
 import numpy as np
 
 from ocr.errors import DataError
-from ocr.shards.shard_index import IMAGE_TYPES, TEXT_TYPES, Index, IndexRows, row_of
-from ocr.shards.tar_reader import Sample
+from ocr.shards.shard_index import IMAGE_TYPES, TEXT_TYPES, Index, IndexBuilder, index_row
+from ocr.shards.tar_reader import TarSample
 from trainer.data.indexed_reader import EncodedSample, PlannedBatch, ReadBatch, same_width_batches, this_reader
 from trainer.data.sample_filter import FATES, USED, Recipe
 from trainer.data.sample_order import WINDOW_BATCHES, Cursor, rounded_up, share
@@ -62,7 +62,7 @@ def all_shards(urls: Sequence[str]) -> Iterator[dict[str, str]]:
 
 
 def training_windows(
-    samples: Iterable[Sample], recipe: Recipe, process: Process, turn: int, seed: str, start: int
+    samples: Iterable[TarSample], recipe: Recipe, process: Process, turn: int, seed: str, start: int
 ) -> Iterator[ReadBatch]:
     """Batches of usable samples of similar width, in random order; the others are counted.
 
@@ -72,7 +72,7 @@ def training_windows(
     mine = share(batch_size, process.rank, process.num_ranks)
     size, weight = max(1, mine.stop - mine.start), (mine.stop - mine.start) * process.num_ranks / batch_size
     numbers = (start + number for number in this_reader(process, turn).numbers())
-    window: list[tuple[int, Sample]] = []
+    window: list[tuple[int, TarSample]] = []
     fates, refused = Counter[str](), 0
     for raw in chunks(samples, size * WINDOW_BATCHES):
         index = index_of(raw)
@@ -94,7 +94,7 @@ def training_windows(
             fates.clear()
 
 
-def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[ReadBatch]:
+def same_widths(samples: Iterable[TarSample], recipe: Recipe) -> Iterator[ReadBatch]:
     """Validation batches of samples that the Reader pads to the same width, every sample with a patch and a text."""
     numbers = count()
     for raw in chunks(samples, recipe.config.batch_size * WINDOW_BATCHES):
@@ -111,22 +111,22 @@ def same_widths(samples: Iterable[Sample], recipe: Recipe) -> Iterator[ReadBatch
             unread.clear()
 
 
-def chunks(samples: Iterable[Sample], size: int) -> Iterator[list[Sample]]:
+def chunks(samples: Iterable[TarSample], size: int) -> Iterator[list[TarSample]]:
     samples = iter(samples)
     while chunk := list(islice(samples, size)):
         yield chunk
 
 
-def index_of(samples: Sequence[Sample]) -> Index:
+def index_of(samples: Sequence[TarSample]) -> Index:
     """The rows that an index would hold for samples, but for where they lie."""
-    rows = IndexRows()
+    rows = IndexBuilder()
     for sample in samples:
         members = {name: (0, value) for name, value in sample.items() if isinstance(value, bytes)}
-        rows.add(0, row_of(0, members))
+        rows.add(0, index_row(0, members))
     return rows.index(0, "")
 
 
-def fates_of(samples: Sequence[Sample], index: Index, padded: np.ndarray, recipe: Recipe) -> np.ndarray:
+def fates_of(samples: Sequence[TarSample], index: Index, padded: np.ndarray, recipe: Recipe) -> np.ndarray:
     try:
         return recipe.fates(index, padded)
     except UnicodeDecodeError as error:
@@ -134,7 +134,7 @@ def fates_of(samples: Sequence[Sample], index: Index, padded: np.ndarray, recipe
         raise DataError(f"{broken['__url__']}: {broken['__key__']}: its text is no UTF-8; build it again") from error
 
 
-def as_planned(sample: Sample, trained: bool, number: int) -> EncodedSample:
+def as_planned(sample: TarSample, trained: bool, number: int) -> EncodedSample:
     """A sample of batch `number`: a stream has no epochs, and a sample is to look different when it comes again."""
     return EncodedSample(
         key=sample["__key__"],

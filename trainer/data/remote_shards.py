@@ -17,11 +17,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from ocr.errors import DataError
-from ocr.remote.byte_ranges import Range, merged
-from ocr.remote.locations import Place, Url
+from ocr.remote.byte_ranges import ByteRange, merge_ranges
+from ocr.remote.locations import PathOrUrl, Url
 from ocr.remote.remote_files import read_range
 from ocr.remote.shard_cache import Cache, RemoteShard
-from ocr.shards.shard_index import BLOCK
+from ocr.shards.shard_index import TAR_BLOCK
 from trainer.data.indexed_reader import PlannedBatch, SampleRead, checked
 from trainer.data.sample_table import Plan, SamplePlace
 
@@ -31,7 +31,7 @@ GROUP_BYTES = (
 LEAST_BYTES = 8 << 20  # of samples in a group of one reader
 NUM_REQUESTS = 16  # of a reader at a time
 
-Found = tuple[Place, int]
+Found = tuple[PathOrUrl, int]
 """(shard, where the sample's header before the patch begins)."""
 
 
@@ -51,9 +51,9 @@ class RemoteShards:
 
     def __init__(self, plans: Sequence[Plan], num_readers: int, cache: Cache | None) -> None:
         self.plans, self.cache = plans, cache
-        epoch_bytes = sum(int(plan.patch_bytes.sum(dtype=np.int64)) + BLOCK * plan.num_samples for plan in plans)
+        epoch_bytes = sum(int(plan.patch_bytes.sum(dtype=np.int64)) + TAR_BLOCK * plan.num_samples for plan in plans)
         self.group_bytes = min(max(GROUP_BYTES // num_readers, LEAST_BYTES), epoch_bytes)
-        self.shard_of: dict[Place, RemoteShard] = {
+        self.shard_of: dict[PathOrUrl, RemoteShard] = {
             url: RemoteShard(url, sha256, num_bytes)
             for plan in plans
             for url, sha256, num_bytes in zip(plan.shards, plan.tar_sha256, plan.tar_bytes, strict=True)
@@ -88,11 +88,11 @@ class RemoteShards:
         if group:
             yield group
 
-    def wanted(self, batch: PlannedBatch) -> Iterator[tuple[Place, int, int]]:
+    def wanted(self, batch: PlannedBatch) -> Iterator[tuple[PathOrUrl, int, int]]:
         for source, plan in enumerate(self.plans):
             samples = batch.members[batch.members[:, 0] == source, 1]
             for shard, offset, num_bytes, _ in plan.places(samples):
-                yield plan.shards[shard], offset - BLOCK, offset + num_bytes
+                yield plan.shards[shard], offset - TAR_BLOCK, offset + num_bytes
 
     def requested(self, batches: list[PlannedBatch]) -> Group:
         """A group whose ranges are asked for, in the order of their first use.
@@ -100,11 +100,11 @@ class RemoteShards:
         A sample that stands in it twice, at the border of two epochs, is fetched once.
         """
         group, uses = Group(batches), Counter(place for batch in batches for place in self.wanted(batch))
-        numbers: dict[Place, int] = {}
+        numbers: dict[PathOrUrl, int] = {}
         places = list(uses)
-        ranges = [Range(numbers.setdefault(shard, len(numbers)), begin, end) for shard, begin, end in places]
+        ranges = [ByteRange(numbers.setdefault(shard, len(numbers)), begin, end) for shard, begin, end in places]
         urls = list(numbers)
-        for number, run in enumerate(merged(ranges, spare_bytes=sum(end - begin for _, begin, end in ranges))):
+        for number, run in enumerate(merge_ranges(ranges, spare_bytes=sum(end - begin for _, begin, end in ranges))):
             for member in run.members:
                 shard, begin, _ = places[member]
                 group.run_of[shard, begin] = number
@@ -122,13 +122,13 @@ class RemoteShards:
     def read(self, source: int, places: Iterable[SamplePlace]) -> Iterator[SampleRead]:
         """Samples of the batch given last; see ReadSamples."""
         for shard, offset, num_bytes, crc in places:
-            path, begin, end = self.plans[source].shards[shard], offset - BLOCK, offset + num_bytes
+            path, begin, end = self.plans[source].shards[shard], offset - TAR_BLOCK, offset + num_bytes
             content = self.taken(path, begin, end)
-            if self.cache and zlib.crc32(content[BLOCK:]) != crc:
+            if self.cache and zlib.crc32(content[TAR_BLOCK:]) != crc:
                 content = self.repaired(self.shard_of[path], begin, end)
             yield checked(content, num_bytes, crc)
 
-    def taken(self, path: Place, begin: int, end: int) -> bytes:
+    def taken(self, path: PathOrUrl, begin: int, end: int) -> bytes:
         """A part of what was fetched, which is let go with the last sample in it."""
         number = self.group.run_of[path, begin]
         run_begin = self.group.begins[number]

@@ -15,9 +15,9 @@ import numpy as np
 
 from ocr.errors import DataError
 from ocr.remote.connections import CONNECTIONS
-from ocr.remote.locations import Place, Url
-from ocr.remote.remote_files import at_once
-from ocr.shards.shard_index import BLOCK, Index, read_index
+from ocr.remote.locations import PathOrUrl, Url
+from ocr.remote.remote_files import map_requests
+from ocr.shards.shard_index import TAR_BLOCK, Index, read_index
 from trainer.data.sample_filter import FATES, NO_PATCH, NO_TEXT, USED, Recipe
 from trainer.data.sample_order import ORDER_FORMAT
 
@@ -34,7 +34,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     the same samples in the same order.
     """
 
-    shards: list[Place]
+    shards: list[PathOrUrl]
     tar_bytes: list[int]
     tar_sha256: list[str]
     first: np.ndarray
@@ -62,12 +62,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def places(self, samples: np.ndarray) -> list[SamplePlace]:
         shards = np.searchsorted(self.first, samples, side="right") - 1
-        offsets = self.patch_block[samples].astype(np.int64) * BLOCK
+        offsets = self.patch_block[samples].astype(np.int64) * TAR_BLOCK
         columns = (shards, offsets, self.patch_bytes[samples], self.patch_crc[samples])
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def plan_training(shards: Sequence[Place], recipe: Recipe) -> Plan:
+def plan_training(shards: Sequence[PathOrUrl], recipe: Recipe) -> Plan:
     """The samples to train on. Raises DataError, with the reasons, where there is none."""
     plan = make_plan(shards, recipe, recipe.training_widths, only_trained=True)
     if not plan.num_samples:
@@ -85,14 +85,14 @@ def listed_fates(fates: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {fate}" for fate, number in sorted(fates.items(), key=lambda item: -item[1]))
 
 
-def plan_validation(shards: Sequence[Place], recipe: Recipe) -> Plan:
+def plan_validation(shards: Sequence[PathOrUrl], recipe: Recipe) -> Plan:
     """Every sample that has a patch and a text, whether it can be trained on or not."""
     recipe = recipe.for_validation()
     return make_plan(shards, recipe, recipe.reader_widths, only_trained=False)
 
 
 def make_plan(
-    shards: Sequence[Place], recipe: Recipe, widths_of: Callable[[Index], np.ndarray], only_trained: bool
+    shards: Sequence[PathOrUrl], recipe: Recipe, widths_of: Callable[[Index], np.ndarray], only_trained: bool
 ) -> Plan:
     parts: list[dict[str, np.ndarray]] = []
     tar_bytes: list[int] = []
@@ -124,14 +124,16 @@ def make_plan(
     )
 
 
-def indexes(shards: Sequence[Place]) -> Iterator[tuple[Place, Index]]:
+def indexes(shards: Sequence[PathOrUrl]) -> Iterator[tuple[PathOrUrl, Index]]:
     """The index of each shard. Raises DataError where one is missing, or its shard has another size than it says."""
     for start in range(0, len(shards), CONNECTIONS):  # what waits for servers waits together, and few are in memory
         some = shards[start : start + CONNECTIONS]
-        yield from zip(some, at_once(index_of, some) if isinstance(some[0], Url) else map(index_of, some), strict=True)
+        yield from zip(
+            some, map_requests(index_of, some) if isinstance(some[0], Url) else map(index_of, some), strict=True
+        )
 
 
-def index_of(shard: Place) -> Index:
+def index_of(shard: PathOrUrl) -> Index:
     index = read_index(shard)
     if index is None:
         raise DataError(f"{shard}: has no index, but its neighbors have; run `python -m shard_builder.index`")
@@ -140,7 +142,7 @@ def index_of(shard: Place) -> Index:
     return index
 
 
-def other_size(shard: Place, num_bytes: int, tar_bytes: int) -> str:
+def other_size(shard: PathOrUrl, num_bytes: int, tar_bytes: int) -> str:
     what = "cut off" if num_bytes < tar_bytes else "replaced"
     return f"{shard}: {num_bytes:,} bytes where its index says {tar_bytes:,}: the shard was {what}; build it again"
 
@@ -156,7 +158,7 @@ def columns(index: Index, widths: np.ndarray, fates: np.ndarray, read: np.ndarra
     return {
         "width": widths[read].astype(np.uint32),
         "trained": fates[read] == FATES.index(USED),
-        "patch_block": (index.patch_offset[read] // BLOCK).astype(np.uint64),
+        "patch_block": (index.patch_offset[read] // TAR_BLOCK).astype(np.uint64),
         "patch_bytes": index.patch_bytes[read].astype(np.uint32),
         "patch_crc": index.patch_crc[read],
         "text": index.text[np.repeat(read, text_bytes)],

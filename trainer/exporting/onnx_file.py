@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.backends import ONNX_INPUT, ONNX_LOGITS, ONNX_SUFFIX, Engine, OnnxEngine, OnnxMetadata, TorchEngine
+from ocr.backends import ONNX_INPUT, ONNX_LOGITS, ONNX_SUFFIX, Backend, OnnxBackend, OnnxMetadata, TorchBackend
 from ocr.errors import DataError, UsageError
 from ocr.networks.architectures import Attention
 from ocr.networks.weight_files import Weights, load_model
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 
 OPSET = 17
 ATTENTION_STEPS = 64  # a graph has no loop that ends by itself: a text in ONNX has at most as many characters
@@ -46,10 +46,10 @@ def export_onnx(weights: Weights, path: Path) -> str:
         metadata = OnnxMetadata(weights.network, weights.character)
         graph.metadata_props.add(key="recognizer", value=msgspec.json.encode(metadata).decode())
         onnx.save(graph, aside)
-        engines = TorchEngine(weights), OnnxEngine(aside)
+        engines = TorchBackend(weights), OnnxBackend(aside)
         difference = compare(*engines)
         torch_ms, onnx_ms = milliseconds(*engines)
-        with written_whole(path) as file:
+        with write_whole(path) as file:
             file.write(aside.read_bytes())
     return (
         f"{path}: {path.stat().st_size:,} bytes; logits within {difference:.1g} of torch's for "
@@ -78,14 +78,14 @@ def trace(weights: Weights, path: Path) -> None:
         )
 
 
-def noise(shape: tuple[int, int], engine: Engine) -> np.ndarray:
+def noise(shape: tuple[int, int], engine: Backend) -> np.ndarray:
     num_rows, width = shape
     color = (3,) if engine.network.input_channel == 3 else ()
     order = np.random.default_rng(width)
     return order.integers(0, 256, (num_rows, engine.network.img_height, width, *color), dtype=np.uint8)
 
 
-def compare(ours: TorchEngine, theirs: OnnxEngine) -> float:
+def compare(ours: TorchBackend, theirs: OnnxBackend) -> float:
     """The largest difference of logits over `COMPARED_SHAPES`. Raises DataError for one that is no rounding."""
     largest = 0.0
     for shape in COMPARED_SHAPES:
@@ -99,7 +99,7 @@ def compare(ours: TorchEngine, theirs: OnnxEngine) -> float:
     return largest
 
 
-def milliseconds(*engines: Engine) -> list[float]:
+def milliseconds(*engines: Backend) -> list[float]:
     """Of one patch, by turns, the median."""
     batch = noise(TIMED_SHAPE, engines[0])
     times: list[list[float]] = [[] for _ in engines]

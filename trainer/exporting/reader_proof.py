@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.ao.quantization import quantize_dynamic
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.errors import DataError
 from ocr.networks.weight_files import Weights, load_model
 from ocr.patch import fit, pad_batch, reader_width, to_input
@@ -46,7 +46,7 @@ def compare_with_reader(weights: Weights, name: str, folder: Path) -> str:
         patches = [page[y0:y1, x0:x1] for x0, x1, y0, y1 in boxes]
         model = load_model(weights)
         compare_logits(model, reader, patches, weights.network.img_height, name)
-        our_texts = [text for text, _ in Recognizer(TorchEngine(weights)).read(patches)]
+        our_texts = [text for text, _ in Recognizer(TorchBackend(weights)).read(patches)]
         their_texts = texts_of(reader, page, boxes)
         if our_texts != their_texts:
             raise DataError(f"{name}: the Reader reads {their_texts}, we read {our_texts}; nothing was installed")

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ocr.charset import ks_x_1001_syllables, ks_x_1001_symbols
-from ocr.networks.easyocr_files import RECOGNIZERS, describe_alphabet
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS, describe_alphabet
 from ocr.networks.weight_files import Weights, num_classes_of
 
 SHOWN_CHARACTERS = 40
@@ -20,7 +20,7 @@ def describe(path: Path, weights: Weights) -> str:
     color = "grey" if network.input_channel == 1 else "color"
     parameters = sum(tensor.numel() for name, tensor in weights.tensors.items() if not BUFFER.search(name))
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    known = [name for name, model in RECOGNIZERS.items() if model["md5sum"] == md5]
+    known = [name for name, model in EASYOCR_RECOGNIZERS.items() if model["md5sum"] == md5]
     return "\n".join(
         [
             f"file:     {path}, {size:,} bytes, md5 {md5} ({f'EasyOCR {known[0]}' if known else 'no file of EasyOCR'})",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ocr.plumbing.files import written_whole
+from ocr.plumbing.files import write_whole
 from trainer.logs.metrics_log import METRICS_NAME, Line
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def draw_curves(folder: Path) -> None:
         axis.grid(color="#e3e6ea")
         axis.legend(loc="best" if axis is not axes[2] else "lower left", frameon=False)
     rates.legend(loc="lower right", frameon=False)
-    with written_whole(folder / CURVES_NAME) as file:
+    with write_whole(folder / CURVES_NAME) as file:
         figure.savefig(file, format="png")
 
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import torch
 
-from ocr.contact_sheet import Cell, contact_sheet
+from ocr.contact_sheet import SheetCell, contact_sheet
 from ocr.errors import DataError, UsageError
 from trainer.data.batch import Batch
 from trainer.logs.text_logs import append_line
@@ -147,7 +147,9 @@ class Watch:
         """The words that were read worst, as one picture; as text alone where there is no font for them."""
         if self.board is None or not worst:
             return
-        cells = [Cell(word.patch, f"{word.reading.reference} → {word.reading.prediction or '∅'}") for word in worst]
+        cells = [
+            SheetCell(word.patch, f"{word.reading.reference} → {word.reading.prediction or '∅'}") for word in worst
+        ]
         try:
             sheet = contact_sheet([("true text → what was read", cells)])
         except UsageError:

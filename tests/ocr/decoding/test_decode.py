@@ -16,7 +16,7 @@ from easyocr.recognition import recognizer_predict
 from easyocr.utils import CTCLabelConverter
 from easyocr_en_models import model_dir
 
-from ocr.backends import TorchEngine
+from ocr.backends import TorchBackend
 from ocr.charset import BLANK, Charset
 from ocr.config import Config
 from ocr.decoding.attention_search import search_attention
@@ -41,18 +41,18 @@ LINES = [
 
 
 @pytest.fixture(scope="module")
-def english() -> TorchEngine:
-    return TorchEngine(read_weights(ENGLISH))
+def english() -> TorchBackend:
+    return TorchBackend(read_weights(ENGLISH))
 
 
 @pytest.fixture(scope="module")
-def line_logits(english: TorchEngine) -> list[torch.Tensor]:
+def line_logits(english: TorchBackend) -> list[torch.Tensor]:
     """english_g2's logits of each of LINES, (1, T, 97)."""
     patches = [drawn(line) for line in LINES]
     return [english.logits(pad_batch([fit(patch)], reader_width(patch))) for patch in patches]
 
 
-def test_greedy_is_the_readers(english: TorchEngine, line_logits: list[torch.Tensor]) -> None:
+def test_greedy_is_the_readers(english: TorchBackend, line_logits: list[torch.Tensor]) -> None:
     converter = CTCLabelConverter(english.charset.characters)
     for line, logits in zip(LINES, line_logits, strict=True):
         inputs = to_input(torch.from_numpy(pad_batch([fit(drawn(line))], reader_width(drawn(line)))))
@@ -119,7 +119,7 @@ def test_a_ctc_beam_is_the_textbooks_on_real_logits(line_logits: list[torch.Tens
         assert tuple(classes) == plain_beams(noisy[0].log_softmax(1).double().tolist(), 5)[0]
 
 
-def test_a_ctc_beam_does_not_cut_long_lines(english: TorchEngine, line_logits: list[torch.Tensor]) -> None:
+def test_a_ctc_beam_does_not_cut_long_lines(english: TorchBackend, line_logits: list[torch.Tensor]) -> None:
     """EasyOCR's multiplies float32 probabilities, which underflow."""
     long_logits = torch.cat([line_logits[0]] * 4, dim=1)
     ((text, _),) = read_logits(long_logits, english.charset, BeamSearch(width=5))

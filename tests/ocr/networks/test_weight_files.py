@@ -15,7 +15,7 @@ from torch import nn
 from torch.ao.quantization import quantize_dynamic
 
 from ocr.errors import DataError, UsageError
-from ocr.networks.easyocr_files import RECOGNIZERS
+from ocr.networks.easyocr_files import EASYOCR_RECOGNIZERS
 from ocr.networks.network import Network
 from ocr.networks.weight_files import Weights, load_model, read_weights, save_weights
 from ocr.recognizer import Recognizer
@@ -27,7 +27,7 @@ def test_weights_survive_a_file(tmp_path: Path) -> None:
     weights = read_weights(ENGLISH)
     save_weights(weights, tmp_path / "mine.pth")
     again = read_weights(tmp_path / "mine.pth")
-    assert (again.network, again.character) == (Network(), RECOGNIZERS["english_g2"]["characters"])
+    assert (again.network, again.character) == (Network(), EASYOCR_RECOGNIZERS["english_g2"]["characters"])
     assert all(torch.equal(again.tensors[name], tensor) for name, tensor in weights.tensors.items())
 
 
@@ -42,7 +42,7 @@ def test_half_precision_and_missing_counters_are_read_as_easyocr_does(tmp_path: 
 
 def test_easyocrs_first_generation_is_known_by_its_names(tmp_path: Path) -> None:
     """korean.pth is a ResNet; here one of fewer channels, as EasyOCR's own module writes it."""
-    character = str(RECOGNIZERS["korean_g1"]["characters"])
+    character = str(EASYOCR_RECOGNIZERS["korean_g1"]["characters"])
     torch.manual_seed(0)
     theirs = FirstGeneration(1, 32, 16, len(character) + 1).eval()
     torch.save({f"module.{name}": tensor for name, tensor in theirs.state_dict().items()}, tmp_path / "korean.pth")

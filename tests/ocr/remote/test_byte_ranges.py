@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ocr.remote.byte_ranges import Range, merged
+from ocr.remote.byte_ranges import ByteRange, merge_ranges
 
 FAR = 1 << 40
 
@@ -31,7 +31,7 @@ FAR = 1 << 40
 def test_ranges_become_runs(
     ranges: list[tuple[int, int, int]], spare: int, runs: list[tuple[int, int, list[int]]]
 ) -> None:
-    found = merged([Range(*one) for one in ranges], spare, run_bytes=100)
+    found = merge_ranges([ByteRange(*one) for one in ranges], spare, run_bytes=100)
     assert [(run.begin, run.end, run.members) for run in found] == runs
 
 
@@ -39,8 +39,8 @@ def test_runs_hold_all_ranges_and_little_more() -> None:
     order = random.Random(1)
     for _ in range(50):
         starts = [order.randrange(10_000) for _ in range(40)]
-        ranges = [Range(order.randrange(2), start, start + order.randrange(1, 300)) for start in starts]
-        runs = merged(ranges, spare_bytes=500)
+        ranges = [ByteRange(order.randrange(2), start, start + order.randrange(1, 300)) for start in starts]
+        runs = merge_ranges(ranges, spare_bytes=500)
         assert sorted(member for run in runs for member in run.members) == list(range(40))
         for run in runs:
             assert all(run.begin <= ranges[member].begin <= ranges[member].end <= run.end for member in run.members)

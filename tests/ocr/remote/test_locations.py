@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from bench.file_server import serving
 
-from ocr.remote.connections import on_one_line, shown
-from ocr.remote.locations import Url, place_of
-from ocr.remote.remote_files import encoded
+from ocr.remote.connections import error_text, url_without_query
+from ocr.remote.locations import Url, path_or_url
+from ocr.remote.remote_files import percent_encoded
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_url_has_the_parts_of_a_path(text: str, name: str, parent: str, below:
 
 
 def test_what_has_no_scheme_is_a_path() -> None:
-    assert place_of("shards/training") == Path("shards/training")
+    assert path_or_url("shards/training") == Path("shards/training")
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_what_has_no_scheme_is_a_path() -> None:
     ],
 )
 def test_web_addresses_are_encoded_once_and_shown_plain(url: str, sent: str | None, seen: str | None) -> None:
-    assert sent is None or encoded(url) == sent
-    assert shown(url) == (seen or url)
+    assert sent is None or percent_encoded(url) == sent
+    assert url_without_query(url) == (seen or url)
 
 
 def test_no_signature_is_told() -> None:
-    assert on_one_line(ValueError("403,\nurl='https://host/a.zip?X-Sig=secret'")) == "403, url='https://host/a.zip'"
+    assert error_text(ValueError("403,\nurl='https://host/a.zip?X-Sig=secret'")) == "403, url='https://host/a.zip'"
 
 
 def test_a_file_is_read_on_and_anywhere(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ocr.errors import UsageError
 from ocr.shards.manifest import write_shard
-from ocr.shards.shard_index import BLOCK, Index, index_path, read_index, scan_tar
+from ocr.shards.shard_index import TAR_BLOCK, Index, index_path, read_index, scan_tar
 from shard_builder.verify import verify
 from tests.shard_builder.conftest import SHARD, WHOLE, flipped, problems
 
@@ -31,7 +31,7 @@ def end_of(index: Index, row: int) -> int:
 def text_header(index: Index, row: int) -> int:
     """Where the header of a sample's text lies: behind its patch and that one's padding."""
     size = int(index.patch_bytes[row])
-    return int(index.patch_offset[row]) + size + -size % BLOCK
+    return int(index.patch_offset[row]) + size + -size % TAR_BLOCK
 
 
 Damage = Callable[[bytes, Index], bytes]
@@ -60,7 +60,7 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ),
     (
         "cut inside a text",
-        lambda tar, index: tar[: text_header(index, 2) + BLOCK + 1],
+        lambda tar, index: tar[: text_header(index, 2) + TAR_BLOCK + 1],
         SIZES + rf"cut off inside {KEY}\.txt, at byte [\d,]+: 2 of 9 samples left;",
     ),
     ("emptied", lambda tar, index: b"", SIZES + "cut off at the border of a sample, at byte 0: 0 of 9 samples left"),
@@ -87,7 +87,7 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ),
     (
         "zeros instead of some blocks",
-        lambda tar, index: tar[: end_of(index, 1)] + bytes(4 * BLOCK) + tar[end_of(index, 1) + 4 * BLOCK :],
+        lambda tar, index: tar[: end_of(index, 1)] + bytes(4 * TAR_BLOCK) + tar[end_of(index, 1) + 4 * TAR_BLOCK :],
         rf"zeros in place of a header behind {KEY}\.txt, at byte [\d,]+: 2 of 9 samples left;",
     ),
     (
@@ -97,14 +97,14 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ),
     (
         "a byte of a text flipped",
-        lambda tar, index: flipped(tar, text_header(index, 3) + BLOCK),
+        lambda tar, index: flipped(tar, text_header(index, 3) + TAR_BLOCK),
         rf"changed inside the text of {KEY};",
     ),
     (
         "bytes of two patches and a text flipped",
         lambda tar, index: flipped(
             flipped(flipped(tar, int(index.patch_offset[1]) + 9), int(index.patch_offset[2]) + 9),
-            text_header(index, 3) + BLOCK,
+            text_header(index, 3) + TAR_BLOCK,
         ),
         rf"changed inside 2 patches, the first of {KEY} and the text of {KEY};",
     ),
@@ -115,7 +115,7 @@ DAMAGES: list[tuple[str, Damage, str]] = [
     ),
     (
         "a sample of its own put behind",
-        lambda tar, index: tar[: end_of(index, 8)] + tar[: end_of(index, 0)] + bytes(2 * BLOCK),
+        lambda tar, index: tar[: end_of(index, 8)] + tar[: end_of(index, 0)] + bytes(2 * TAR_BLOCK),
         SIZES + "a whole tar of 10 samples, but not of the 9 that were written: the shard of another build, or changed",
     ),
 ]

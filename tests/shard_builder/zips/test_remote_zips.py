@@ -14,8 +14,8 @@ from bench.file_server import Fault, FileServer, serving
 import shard_builder.plan
 from ocr.config import Config
 from ocr.errors import UsageError
-from ocr.remote.connections import METER, RemoteError
-from ocr.remote.remote_files import write
+from ocr.remote.connections import TRAFFIC_METER, RemoteError
+from ocr.remote.remote_files import upload
 from shard_builder.build import build
 from shard_builder.splits import SPLITS
 from shard_builder.zips.archives import find_archives, read_at
@@ -86,7 +86,7 @@ def list_of(server: FileServer, bucket: Callable[[], str], tmp_path: Path) -> st
 def bucket_of(server: FileServer, bucket: Callable[[], str], tmp_path: Path) -> str:
     url = bucket()
     for path in server.folder.rglob("*.zip"):
-        write(f"{url}/{path.relative_to(server.folder)}", path)
+        upload(f"{url}/{path.relative_to(server.folder)}", path)
     return f"{url}/공공 행정"
 
 
@@ -99,8 +99,8 @@ def pieces_in_a_bucket(server: FileServer, bucket: Callable[[], str], tmp_path: 
         if "train" in name:
             members += [(f"{name}.part{number}", piece) for number, piece in enumerate(cut(path.read_bytes(), 3))]
         else:
-            write(f"{url}/{name}", path)
-    write(f"{url}/download.tar", write_tar(tmp_path / "download.tar", members))
+            upload(f"{url}/{name}", path)
+    upload(f"{url}/download.tar", write_tar(tmp_path / "download.tar", members))
     return url
 
 
@@ -129,9 +129,9 @@ def test_the_same_shards_and_only_the_bytes_of_the_chosen_pages(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     named = way(server, new_bucket, tmp_path)
-    before = METER.traffic
+    before = TRAFFIC_METER.traffic
     build(CONFIG, dataset_of(named), tmp_path / "out", SPLITS, workers=1)
-    fetched = METER.traffic - before
+    fetched = TRAFFIC_METER.traffic - before
     if way is not pieces_in_a_bucket:  # its manifest says that the zips came in pieces of a tar
         assert sha256_of_files(tmp_path / "out") == from_disk
         assert fetched.num_bytes <= 1.1 * bytes_needed(dataset)
@@ -143,10 +143,10 @@ def test_the_same_shards_and_only_the_bytes_of_the_chosen_pages(
 
 
 def test_what_is_said_to_be_fetched_is_what_the_server_sent(server: FileServer, tmp_path: Path) -> None:
-    before = METER.traffic
+    before = TRAFFIC_METER.traffic
     named = zips_of(server, lambda: "", tmp_path)
     build(CONFIG, dataset_of(named), tmp_path / "out", SPLITS, workers=1)
-    assert (METER.traffic - before).num_bytes == server.num_bytes
+    assert (TRAFFIC_METER.traffic - before).num_bytes == server.num_bytes
 
 
 @pytest.mark.parametrize("fault", ["cut", "error", "busy", "slow"])
@@ -154,11 +154,11 @@ def test_what_breaks_off_is_asked_for_again(
     fault: Fault, server: FileServer, from_disk: dict[str, str], tmp_path: Path, impatient: None
 ) -> None:
     server.faults.extend(["", fault, fault, "", ""] * 5)
-    before = METER.traffic
+    before = TRAFFIC_METER.traffic
     named = folder_of(server, lambda: "", tmp_path)
     build(CONFIG, dataset_of(named), tmp_path / "out", SPLITS, workers=1)
     assert sha256_of_files(tmp_path / "out") == from_disk
-    assert (METER.traffic - before).num_retries == 10
+    assert (TRAFFIC_METER.traffic - before).num_retries == 10
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,11 @@ def test_what_does_not_get_better_is_said_at_once(
 def test_a_build_that_lost_its_server_goes_on(
     server: FileServer, tmp_path: Path, impatient: None, small_groups: None
 ) -> None:
-    named, before = dataset_of(folder_of(server, lambda: "", tmp_path)), METER.traffic
+    named, before = dataset_of(folder_of(server, lambda: "", tmp_path)), TRAFFIC_METER.traffic
     build(CONFIG, named, tmp_path / "whole", ["training"], workers=1)
-    server.faults.extend([""] * ((METER.traffic - before).num_requests - 5))  # the first of three groups has four
+    server.faults.extend(
+        [""] * ((TRAFFIC_METER.traffic - before).num_requests - 5)
+    )  # the first of three groups has four
     server.fault = "error"
     with pytest.raises(RemoteError, match="7 tries failed, the last: 500") as raised:
         build(CONFIG, named, tmp_path / "out", ["training"], workers=1)

@@ -15,9 +15,9 @@ import ocr.remote.shard_cache
 import trainer.data.remote_shards
 from ocr.config import Config
 from ocr.errors import DataError, UsageError
-from ocr.remote.connections import METER, RemoteError
+from ocr.remote.connections import TRAFFIC_METER, RemoteError
 from ocr.remote.locations import Url
-from ocr.remote.remote_files import write
+from ocr.remote.remote_files import upload
 from ocr.remote.shard_cache import Cache, RemoteShard
 from tests.trainer.conftest import SMALL, changed, number_shards, process, recipe
 from trainer.data.batch import Batch
@@ -95,7 +95,7 @@ def test_a_bucket_gives_the_batches_of_the_disk(
 ) -> None:
     url = request.getfixturevalue(made_by)()
     for path in folder.rglob("*.*"):
-        write(f"{url}/{path.relative_to(folder)}", path)
+        upload(f"{url}/{path.relative_to(folder)}", path)
     config = changed(from_disk, **places(url))
     assert_same(trained(config, 2), trained(from_disk, 2))
     assert_same(validated(changed(config, workers=1)), validated(from_disk))
@@ -106,7 +106,7 @@ def test_tars_without_an_index_are_read_from_a_bucket_from_end_to_end(
 ) -> None:
     url = new_bucket()
     for path in folder.rglob("validation/*/*.tar"):
-        write(f"{url}/{path.relative_to(folder)}", path)
+        upload(f"{url}/{path.relative_to(folder)}", path)
     config = changed(from_disk, val_data=f"{url}/validation")
     keys = sorted(key for batch in validated(config) for key in batch.keys)
     assert keys == sorted(f"word-{number}" for number in range(22))
@@ -203,9 +203,9 @@ def test_what_cannot_be_kept_is_fetched_as_it_is_asked_for(server: FileServer, f
     shard = RemoteShard(Url(f"{server.url}/training/select_data/000000.tar"), "0" * 64, path.stat().st_size)
     cache = Cache(tmp_path, 1 << 30)
     cache.can_write = False
-    before = METER.traffic.num_bytes
+    before = TRAFFIC_METER.traffic.num_bytes
     assert cache.read(shard, 1_000, 1_700) == path.read_bytes()[1_000:1_700]
-    assert METER.traffic.num_bytes - before == 700
+    assert TRAFFIC_METER.traffic.num_bytes - before == 700
 
 
 def test_a_shard_damaged_on_its_server_is_named(

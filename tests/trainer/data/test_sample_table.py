@@ -14,7 +14,7 @@ from ocr.config import Config
 from ocr.errors import DataError
 from ocr.patch import fitted_widths, num_steps
 from ocr.shards.manifest import write_shard
-from ocr.shards.shard_index import IndexRows, index_path, read_index, row_of
+from ocr.shards.shard_index import IndexBuilder, index_path, index_row, read_index
 from tests.trainer.conftest import changed, drawn, number_shards, recipe, sample
 from trainer.data.batch import encoded
 from trainer.data.sample_filter import FATES, USED
@@ -59,11 +59,11 @@ def test_what_is_refused_is_counted_by_reason(
 def test_fates_of_many_samples_are_those_of_each(config: Config, prediction: str) -> None:
     """Against the rules for one text, written out. An attention needs no blank between two equal characters."""
     rules = recipe(changed(config, Prediction=prediction, character="가나다abc ", batch_max_length=6))
-    order, rows = random.Random(5), IndexRows()
+    order, rows = random.Random(5), IndexBuilder()
     texts = ["".join(order.choices("가나다abc 힣Z", k=order.randrange(9))) for _ in range(2_000)]
     for text in texts:
         patch = cv2.imencode(".png", np.zeros((order.randrange(20, 90), order.randrange(4, 90)), np.uint8))[1].tobytes()
-        rows.add(0, row_of(0, {"png": (0, patch), "txt": (0, text.encode())}))
+        rows.add(0, index_row(0, {"png": (0, patch), "txt": (0, text.encode())}))
     index = rows.index(0, "")
     widths = rules.training_widths(index)
     found = [FATES[fate] for fate in rules.fates(index, widths).tolist()]
