@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,14 @@ WHOLE = "3 folders, 6 shards, 47 samples, 0.2 MB: whole\n"
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `out`: training in four shards, validation and evaluation in one each; and the zips beside it."""
     folder = tmp_path_factory.mktemp("built")
     write_dataset(folder / "dataset", 12, 8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shard_builder.plan, "PAGES_A_GROUP", 3)
         build(BUILT, folder / "dataset", folder / "out", SPLITS, workers=1)
-        yield folder
+    return folder
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ import ocr.plumbing.files
 import shard_builder.plan
 from shard_builder.__main__ import main
 
-shard_builder.plan.PAGES_A_GROUP, left, put = 2, int(sys.argv.pop()), ocr.plumbing.files.write
+shard_builder.plan.PAGES_A_GROUP, left, put = 2, int(sys.argv.pop()), ocr.plumbing.files.upload
 
 def put_or_die(url, local):
     global left
@@ -75,7 +75,7 @@ def put_or_die(url, local):
     left -= 1
     put(url, local)
 
-ocr.plumbing.files.write = put_or_die
+ocr.plumbing.files.upload = put_or_die
 main()
 """
 
