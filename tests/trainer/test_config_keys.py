@@ -46,7 +46,7 @@ TESTED_BY = {
     "character_min_count": "trainer/test_alphabet.py::test_what_the_training_texts_hold_often_enough_is_added",
     "sensitive": "trainer/data/test_loader.py::test_sensitive_off_trains_lower_case",
     "batch_max_length": "trainer/data/test_sample_table.py::test_what_is_refused_is_counted_by_reason",
-    "data_filtering_off": "trainer/data/test_loader.py::test_without_filtering_the_alphabet_is_trained_and_the_whole_text",
+    "data_filtering_off": "trainer/data/test_loader.py::test_without_filtering_the_alphabet_is_trained",
     "on_bad_sample": "trainer/data/test_loader.py::test_damaged_samples_are_left_out_named_and_counted_where_asked",
     "max_bad_ratio": "trainer/data/test_loader.py::test_too_many_damaged_samples_end_the_run",
     # Augmentation
