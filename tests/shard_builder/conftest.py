@@ -26,10 +26,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder `out`: training in four shards, validation and evaluation in one each; and the zips beside it."""
     folder = tmp_path_factory.mktemp("built")
     write_dataset(folder / "dataset", 12, 8)
+    build_small(folder / "dataset", folder / "out")
+    return folder
+
+
+def build_small(dataset: Path, out: Path) -> None:
+    """A build of groups of three pages, so that few pages make several shards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shard_builder.plan, "PAGES_A_GROUP", 3)
-        build(BUILT, folder / "dataset", folder / "out", SPLITS, workers=1)
-    return folder
+        build(BUILT, dataset, out, SPLITS, workers=1)
 
 
 @pytest.fixture

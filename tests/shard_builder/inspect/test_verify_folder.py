@@ -13,11 +13,9 @@ import pytest
 
 from ocr.shards.manifest import CategoryCounts, Manifest, read_manifest, write_manifest, write_shard
 from ocr.shards.shard_index import index_path, read_index, write_index
-from shard_builder.build import build
 from shard_builder.index import find_tars, index_tars
-from shard_builder.splits import SPLITS
 from shard_builder.verify import verify
-from tests.shard_builder.conftest import BUILT, SHARD, TRAINING, WHOLE, flipped, problems
+from tests.shard_builder.conftest import SHARD, TRAINING, WHOLE, build_small, flipped, problems
 
 
 def lose(path: Path) -> None:
@@ -201,7 +199,7 @@ def test_the_remedy_for_a_shard_heals_it(
     change(out / SHARD)
     assert "remove it and run the same build again" in problems(out, capsys)[0]
     (out / SHARD).unlink(missing_ok=True)
-    build(BUILT, built / "dataset", out, SPLITS, workers=1)
+    build_small(built / "dataset", out)
     capsys.readouterr()
     verify(out, workers=2)
     assert capsys.readouterr().out == WHOLE
